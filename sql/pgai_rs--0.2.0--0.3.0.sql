@@ -172,7 +172,7 @@ DECLARE
     relations CONSTANT pg_catalog.name[] := ARRAY[
         '_vectorizer_binding', '_vectorizer_missed', '_compared_since_crash', '_secret', 'secrets', '_spent',
         'model_override', '_model_fact', '_model_said', 'models', '_usage', 'vectorizer_usage', '_vectorizer_warning',
-        '_vectorizer_rate', 'vectorizer_progress'];
+        '_vectorizer_rate', 'vectorizer_progress', '_vectorizer_alteration', 'vectorizer_alterations'];
     functions CONSTANT pg_catalog.text[] := ARRAY[
         'ai._catalog_changed()', 'ai._sees_all()', 'ai._sees_vectorizer(oid,oid,oid,oid)', 'ai._vectorizer_readable(oid)',
         'ai._vectorizer_pending(oid,oid,int8)', 'ai._watches_all()', 'ai._model_of(text)',
@@ -186,7 +186,10 @@ DECLARE
         'ai.parsing_auto(bool)', 'ai.parsing_pymupdf(bool)', 'ai.parsing_docling(bool)',
         'ai._parsing_auto_of_0_2()', 'ai._parsing_pymupdf_of_0_2()', 'ai._parsing_docling_of_0_2()',
         'ai.parsed_document(int4,jsonb)', 'ai.parsed_document(text,jsonb)',
-        'ai.embedding_shortened(jsonb,int4)', 'ai.search_none()', 'ai.search_hybrid(regconfig)', 'ai.alter_vectorizer(text,jsonb)', 'ai.alter_vectorizer(int4,jsonb)',
+        'ai.embedding_shortened(jsonb,int4)', 'ai.search_none()', 'ai.search_hybrid(regconfig)',
+        'ai.alter_vectorizer(text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,interval,bool)', 'ai.alter_vectorizer(int4,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,interval,bool)',
+        'ai.switch_vectorizer(text)', 'ai.switch_vectorizer(int4)', 'ai.revert_vectorizer(text)', 'ai.revert_vectorizer(int4)',
+        'ai.cancel_alteration(text)', 'ai.cancel_alteration(int4)',
         'ai.create_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb)',
         'ai._create_vectorizer_of_0_2(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool)',
         'ai.explain_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb,int4)',
@@ -436,6 +439,20 @@ CREATE TABLE ai._vectorizer_rate (
 );
 ALTER TABLE ai._vectorizer_rate ENABLE ROW LEVEL SECURITY;
 
+-- Changes of vectorizers for which another one is built beside, until it has taken the place and the old state is dropped.
+CREATE TABLE ai._vectorizer_alteration (
+    vectorizer_id      int4 PRIMARY KEY REFERENCES ai.vectorizer (id) ON DELETE CASCADE,
+    other_id           int4 NOT NULL UNIQUE REFERENCES ai.vectorizer (id) ON DELETE CASCADE,
+    switches_by_itself bool NOT NULL,
+    keep_old           interval NOT NULL,
+    begun_at           timestamptz NOT NULL DEFAULT now(),
+    -- NULL before the other one has taken the place. From then on the other one has the old state.
+    switched_at        timestamptz,
+    problem            text
+);
+ALTER TABLE ai._vectorizer_alteration ENABLE ROW LEVEL SECURITY;
+SELECT pg_catalog.pg_extension_config_dump('ai._vectorizer_alteration', '');
+
 -- They have an argument more. Under their old names beside the new ones, a call would be ambiguous.
 ALTER FUNCTION ai.destination_table(name, name, name, name, name) RENAME TO _destination_table_of_0_2;
 ALTER FUNCTION ai.destination_column(name) RENAME TO _destination_column_of_0_2;
@@ -457,6 +474,7 @@ DROP FUNCTION ai._destination_table_of_0_2(name, name, name, name, name), ai._de
                   regclass, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, name, name, name[], bool, bool);
 
 GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status, ai.vectorizer_usage, ai.vectorizer_progress,
+                ai.vectorizer_alterations,
                 ai._model_fact, ai._model_said, ai.models TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION ai.set_secret, ai.drop_secret FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION
@@ -513,6 +531,9 @@ ALTER TABLE ai.vectorizer ENABLE ALWAYS TRIGGER _changed;
 CREATE TRIGGER _changed AFTER INSERT OR UPDATE OR DELETE ON ai._vectorizer_binding
 FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
 ALTER TABLE ai._vectorizer_binding ENABLE ALWAYS TRIGGER _changed;
+CREATE TRIGGER _changed AFTER INSERT OR DELETE OR UPDATE OF vectorizer_id, other_id, switches_by_itself, keep_old, switched_at
+ON ai._vectorizer_alteration FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
+ALTER TABLE ai._vectorizer_alteration ENABLE ALWAYS TRIGGER _changed;
 CREATE TRIGGER _changed AFTER INSERT OR UPDATE OR DELETE ON ai._secret
 FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
 ALTER TABLE ai._secret ENABLE ALWAYS TRIGGER _changed;

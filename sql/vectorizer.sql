@@ -30,12 +30,38 @@ CREATE FUNCTION ai.create_vectorizer(
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'create_searchable_vectorizer_wrapper';
 
--- What is NULL stays as it is.
-CREATE FUNCTION ai.alter_vectorizer(vectorizer text, search jsonb DEFAULT NULL) RETURNS void
+-- What is NULL stays as it is. Returns the name of the vectorizer that is built beside this one for another model; else NULL.
+CREATE FUNCTION ai.alter_vectorizer(
+    vectorizer text,
+    loading jsonb DEFAULT NULL,
+    parsing jsonb DEFAULT NULL,
+    embedding jsonb DEFAULT NULL,
+    chunking jsonb DEFAULT NULL,
+    indexing jsonb DEFAULT NULL,
+    formatting jsonb DEFAULT NULL,
+    scheduling jsonb DEFAULT NULL,
+    processing jsonb DEFAULT NULL,
+    search jsonb DEFAULT NULL,
+    keep_old interval DEFAULT '1 day',
+    switch_when_ready bool DEFAULT true
+) RETURNS text
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'alter_vectorizer_by_name_wrapper';
 
-CREATE FUNCTION ai.alter_vectorizer(vectorizer int4, search jsonb DEFAULT NULL) RETURNS void
+CREATE FUNCTION ai.alter_vectorizer(
+    vectorizer int4,
+    loading jsonb DEFAULT NULL,
+    parsing jsonb DEFAULT NULL,
+    embedding jsonb DEFAULT NULL,
+    chunking jsonb DEFAULT NULL,
+    indexing jsonb DEFAULT NULL,
+    formatting jsonb DEFAULT NULL,
+    scheduling jsonb DEFAULT NULL,
+    processing jsonb DEFAULT NULL,
+    search jsonb DEFAULT NULL,
+    keep_old interval DEFAULT '1 day',
+    switch_when_ready bool DEFAULT true
+) RETURNS text
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'alter_vectorizer_by_id_wrapper';
 

@@ -42,15 +42,23 @@ use crate::pg::sql::{self, ident};
 use crate::trigger::wake;
 
 /// The arguments of the call.
-struct VectorizerRequest {
-    source: pg_sys::Oid,
-    name: Option<String>,
-    parts: ConfigParts,
-    queue_schema: Option<String>,
-    queue_table: Option<String>,
-    grant_to: Vec<String>,
-    enqueue_existing: bool,
-    if_not_exists: bool,
+pub(super) struct VectorizerRequest {
+    /// The table whose rows are to be embedded.
+    pub source: pg_sys::Oid,
+    /// Its name; `None` for one that is made of the destination's.
+    pub name: Option<String>,
+    /// Its config.
+    pub parts: ConfigParts,
+    /// The schema of the queue's tables; `None` for `ai`.
+    pub queue_schema: Option<String>,
+    /// The name of the inbox; `None` for one that is made of the id.
+    pub queue_table: Option<String>,
+    /// The roles that are granted what they need to search and to look after the queue.
+    pub grant_to: Vec<String>,
+    /// True if the rows that are there are to be embedded.
+    pub enqueue_existing: bool,
+    /// True if an existing vectorizer of this name on this source is no error.
+    pub if_not_exists: bool,
 }
 
 fn owned(text: Option<&CStr>) -> Option<String> {
@@ -166,7 +174,8 @@ struct Blueprint {
     declared: CheckedConfig,
 }
 
-fn create(request: VectorizerRequest) -> Result<i32, PgError> {
+/// Creates a vectorizer and returns its id.
+pub(super) fn create(request: VectorizerRequest) -> Result<i32, PgError> {
     schema::require_trusted()?;
     let grantees = existing_roles(&request.grant_to)?;
     let VectorizerRequest { source, name, parts, queue_schema, queue_table, .. } = request;

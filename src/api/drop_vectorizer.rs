@@ -3,6 +3,7 @@
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use crate::catalog::alteration;
 use crate::catalog::ownership::{owned, require_owner};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
@@ -23,12 +24,22 @@ fn drop_vectorizer(
     drop_all: Option<bool>,
 ) -> Result<(), pg_sys::panic::ErrorReport> {
     let vectorizer = owned(require_id(vectorizer_id)?)?;
+    let drop_all = drop_all.unwrap_or(false);
+    drop_other(vectorizer.id(), drop_all)?;
     vectorizer.drop()?;
-    if drop_all.unwrap_or(false) {
+    if drop_all {
         vectorizer.drop_destination()?;
     }
     wake::worker_at_commit();
     Ok(())
+}
+
+/// Drops the vectorizer that is built beside this one, with its incomplete store, or the one that was kept of it.
+fn drop_other(id: i32, drop_all: bool) -> Result<(), PgError> {
+    let Some(alteration) = alteration::of(id)?.filter(|found| found.vectorizer == id) else { return Ok(()) };
+    let other = owned(alteration.other)?;
+    other.drop()?;
+    if drop_all || !alteration.is_switched { other.drop_destination() } else { Ok(()) }
 }
 
 #[pg_extern(sql = false)]

@@ -3,7 +3,7 @@
 //! Vectorizers (`sql/vectorizer.sql`, `sql/monitoring.sql`, `sql/scheduling.sql`):
 //!
 //! * [`create_vectorizer`], [`drop_vectorizer`], [`scheduling`]: declaring, dropping, disabling, changing the times
-//! * [`alter_vectorizer`]: changing what is kept beside the vectors
+//! * [`alter`]: changing one that is there, beside itself where all is embedded again
 //! * [`explain_vectorizer`], [`explain`]: what one would come to, before it exists
 //! * [`execute_vectorizer`], [`resync`], [`retry_failed`]: having the worker do something
 //! * [`given_key`]: keys of rows as callers give them
@@ -46,7 +46,7 @@
 // SQL functions return pgrx's error type, which is large.
 #![allow(clippy::result_large_err)]
 
-pub mod alter_vectorizer;
+pub mod alter;
 pub mod bind_all;
 pub mod chunking;
 pub mod convenience;

@@ -122,6 +122,21 @@ pub fn create(
     }
 }
 
+/// Creates a view of a store that is there, as the owner of both, and returns it.
+pub fn create_view(
+    (schema, name): (&str, &str),
+    store: &Table,
+    source: &Relation,
+    key: &Key,
+) -> Result<Table, PgError> {
+    let columns = relation::columns(source.oid)?;
+    let is_cited = relation::columns(store.oid)?.iter().any(|column| column.name == STORE_CITATIONS);
+    let view = qualified(schema, name);
+    let definition = view_definition(&view, &store.qualified(), source, &columns, key, is_cited);
+    as_user(source.owner, || execute(&definition, &[]))?;
+    Table::made(schema, name, &[source.owner])
+}
+
 /// Returns the qualified name of a type of pgvector's.
 pub fn qualified_type(vector_type: VectorType) -> Result<String, PgError> {
     Ok(qualified(&relation::vector_schema()?, vector_type.name()))

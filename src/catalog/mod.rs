@@ -10,6 +10,7 @@
 //!   triggers
 //! * [`queue_tables`], [`texts`]: the names of its queue's tables and of their own columns, and whether it keeps texts
 //! * [`words`], [`words_rights`]: the words of its chunks, and who may read them
+//! * [`alteration`], [`exchange`], [`dependent_views`]: one that is built beside another, and takes its place
 //! * [`scan`]: reading a table without a plan
 //! * [`relation`], [`hierarchy`], [`key`], [`key_columns`]: the properties of a user's table
 //! * [`schema`], [`visibility`], [`row_security`]: the schema `ai`, which roles see which part of it, and which chunks
@@ -21,10 +22,13 @@
 //! * [`telling`]: the extension's tables whose rows tell of their changes as definitions do
 //! * [`missed`]: records that triggers may have missed changes
 
+pub mod alteration;
 pub mod basis;
 pub mod binding;
 pub mod definitions;
+pub mod dependent_views;
 pub mod destination;
+pub mod exchange;
 pub mod hierarchy;
 pub mod key;
 pub mod key_columns;

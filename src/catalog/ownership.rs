@@ -74,6 +74,11 @@ pub fn require_owner(id: i32) -> Result<(), PgError> {
 }
 
 impl OwnedVectorizer {
+    /// Returns its id.
+    pub fn id(&self) -> i32 {
+        self.identity.id
+    }
+
     /// Returns whether a role sees the vectorizer, according to the relations that are left of it.
     fn is_seen_by(&self, role: pg_sys::Oid) -> bool {
         let relations = self.source.iter().chain(self.queue.first()).chain(&self.store).chain(&self.view);

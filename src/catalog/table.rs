@@ -205,6 +205,19 @@ impl Table {
         Ok(heirs)
     }
 
+    /// Gives the relation, which must be held for changing it, another name with the extension's rights, and returns it. Postgres
+    /// errors if the name is taken.
+    pub fn rename(&self, name: &str) -> Result<Table, PgError> {
+        self.require_unchanged()?;
+        let text = CString::new(name).map_err(|_| PgError::internal("unexpected zero byte in a name"))?;
+        // SAFETY: on the main thread, in a transaction; the name is copied.
+        unsafe {
+            pg_sys::RenameRelationInternal(self.oid, text.as_ptr(), false, false);
+            pg_sys::CommandCounterIncrement();
+        }
+        Ok(Table { name: name.to_owned(), ..self.clone() })
+    }
+
     /// Drops the table if it has not changed since it was read. Postgres errors if other objects depend on
     /// it.
     pub fn drop(&self) -> Result<(), PgError> {

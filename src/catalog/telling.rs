@@ -16,7 +16,8 @@ use crate::pg::identity::as_superuser;
 use crate::pg::sql;
 
 /// The tables from which vectorizers are read.
-pub const OF_VECTORIZERS: [&CStr; 3] = [c"vectorizer", c"_vectorizer_binding", c"_secret"];
+pub const OF_VECTORIZERS: [&CStr; 4] =
+    [c"vectorizer", c"_vectorizer_binding", c"_secret", c"_vectorizer_alteration"];
 
 /// The tables from which S3 sources are read.
 pub const OF_SOURCES: [&CStr; 3] = [c"s3_source", c"_s3_source_state", c"_s3_source_run"];

@@ -300,6 +300,12 @@ pub fn is_due(vectorizer: &Vectorizer) -> Result<bool, PgError> {
     Ok(matches!(state(vectorizer, &ask)?, IndexState::Due))
 }
 
+/// Returns whether a vectorizer has its index, or needs none for as many rows as it has.
+pub fn is_settled(vectorizer: &Vectorizer) -> Result<bool, PgError> {
+    let ask = |question: &str| as_user_on(vectorizer.owner, &vectorizer.relations.oids(), || yes(question));
+    Ok(matches!(state(vectorizer, &ask)?, IndexState::Settled | IndexState::TooFew))
+}
+
 fn state(vectorizer: &Vectorizer, ask: Ask<'_>) -> Result<IndexState, PgError> {
     let indexing = definition::wanted(vectorizer)?;
     let (Some(when), Some(index)) = (indexing.when(), IndexDefinition::of(vectorizer)?) else {

@@ -80,15 +80,36 @@ pub fn writers_briefly<R>(f: impl FnOnce() -> R) -> R {
     )
 }
 
+/// Runs `f`, in which each wait for a lock is so short that nobody who waits behind it notices, and shorter than what Postgres
+/// takes for a deadlock, which might end the other transaction. A longer one raises an error (55P03).
+pub fn giving_way<R>(f: impl FnOnce() -> R) -> R {
+    within(
+        (c"200ms", 200),
+        "Another transaction uses a table or a view of the vectorizer, and has not ended.",
+        "Repeat the statement when that transaction has ended.",
+        f,
+    )
+}
+
 /// Runs `f`, in which each wait takes [`LONGEST_WAIT`] at most. The error of a longer one has this detail and this hint.
 fn briefly<R>(detail: &'static str, hint: &'static str, f: impl FnOnce() -> R) -> R {
+    within((LONGEST_WAIT, LONGEST_WAIT_MS), detail, hint, f)
+}
+
+/// Runs `f`, in which each wait takes so long at most, as a setting says it and in milliseconds.
+fn within<R>(
+    (longest, milliseconds): (&CStr, i32),
+    detail: &'static str,
+    hint: &'static str,
+    f: impl FnOnce() -> R,
+) -> R {
     // SAFETY: reads a variable of this backend.
-    if (1..=LONGEST_WAIT_MS).contains(&unsafe { pg_sys::LockTimeout }) {
+    if (1..=milliseconds).contains(&unsafe { pg_sys::LockTimeout }) {
         return f();
     }
 
     let level = SettingsLevel::open();
-    level.set(c"lock_timeout", LONGEST_WAIT);
+    level.set(c"lock_timeout", longest);
     PgTryBuilder::new(AssertUnwindSafe(f))
         .catch_when(PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE, |caught| {
             PgError::from(caught).with_detail(detail).with_hint(hint).throw()

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use crate::catalog::alteration::{self, Alteration};
 use crate::catalog::definitions::{self, Told, Watch};
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::{secret, telling};
@@ -16,6 +17,8 @@ pub struct Listed {
     pub entries: Rc<[Entry]>,
     /// The ids of all of them.
     pub enabled: Rc<HashSet<i32>>,
+    /// The alterations that are in progress.
+    pub alterations: Rc<[Alteration]>,
     /// The version of the database's secrets.
     pub secrets: Option<String>,
     /// The watch over all that this was read from; `None` if it has to be read each time.
@@ -30,6 +33,7 @@ impl Listed {
             let tables = telling::of(&telling::OF_VECTORIZERS)?;
             let found = vectorizer::enabled()?;
             let secrets = secret::version()?;
+            let alterations = alteration::all()?.into();
 
             let is_found_by_oid = |(_, entry): &(i32, Option<Entry>)| entry.as_ref().is_some_and(|e| e.bound);
             let all_by_oid = found.iter().all(is_found_by_oid);
@@ -42,7 +46,7 @@ impl Listed {
                 // They are found by names, which any relation may get.
                 false => Watch::over_all(since),
             });
-            Ok(Listed { enabled: Rc::new(enabled), entries, secrets, watch })
+            Ok(Listed { enabled: Rc::new(enabled), entries, alterations, secrets, watch })
         })
     }
 

@@ -20,6 +20,7 @@ use super::pause::Pause;
 use super::session::SpiSession;
 use super::tickets::Tickets;
 use super::unlogged;
+use crate::catalog::alteration::Alteration;
 use crate::catalog::vectorizer::Entry;
 use crate::catalog::{definitions, registration, vectorizer};
 use crate::pg::database::this_database;
@@ -197,6 +198,11 @@ impl Roster {
     /// Returns the ids of all vectorizers that are enabled, whether they can be served or not.
     pub fn enabled(&self) -> &HashSet<i32> {
         &self.listed.enabled
+    }
+
+    /// Returns the alterations that were in progress when the vectorizers were listed.
+    pub fn alterations(&self) -> Rc<[Alteration]> {
+        Rc::clone(&self.listed.alterations)
     }
 
     /// Returns all vectorizers that are served, to change them.

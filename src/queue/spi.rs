@@ -1,6 +1,7 @@
 //! The pipeline's `Queue` over SPI. It lives on the worker's main thread.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,7 @@ use super::roster::{Roster, its_turn, report};
 use super::schedule::Schedule;
 use super::session::SpiSession;
 use super::tickets::Tickets;
+use crate::catalog::alteration::Alteration;
 use crate::guc;
 use crate::pg::connection::FEW;
 use crate::pg::error::PgError;
@@ -149,6 +151,11 @@ impl SpiQueue {
     /// Returns all vectorizers that are served.
     pub fn active(&self) -> impl Iterator<Item = &Active> {
         self.roster.all()
+    }
+
+    /// Returns the alterations that were in progress when the vectorizers were listed.
+    pub fn alterations(&self) -> Rc<[Alteration]> {
+        self.roster.alterations()
     }
 
     /// Has sessions wake the worker for the vectorizers whose queues it would look at. Returns whether one of these has

@@ -19,6 +19,7 @@ use pgai_rs_pipeline::run::{Runner, Turn, release_free_memory};
 use pgai_rs_pipeline::settings::Settings;
 use pgai_rs_pipeline::source::Network;
 
+use super::altering::Alterations;
 use super::confinement;
 use super::extension::{self, Extension};
 use super::heartbeat::Heartbeat;
@@ -143,6 +144,7 @@ fn serve(database: pg_sys::Oid) {
 
     let mut queue = SpiQueue::new(i64::from(random_u32()) << 32);
     let mut sources = Sources::default();
+    let mut alterations = Alterations::default();
     let mut renewed = Instant::now();
     let mut heartbeat = Heartbeat::default();
     let mut extension = Extension::default();
@@ -157,7 +159,7 @@ fn serve(database: pg_sys::Oid) {
         if leaves_for_another(database, &sources) || leaves_for_settings(database, &own_settings) {
             return write_spending(&queue);
         }
-        let worked = is_there.and_then(|()| work(&mut queue, &mut sources, &waker, &mut renewed));
+        let worked = is_there.and_then(|()| work(&mut queue, &mut sources, &mut alterations, &waker, &mut renewed));
         let pause = match worked {
             Ok(pause) => pause,
             Err(error) => {
@@ -278,6 +280,7 @@ fn leaves_for_settings(database: pg_sys::Oid, own_settings: &OwnSettings) -> boo
 fn work(
     queue: &mut SpiQueue,
     sources: &mut Sources,
+    alterations: &mut Alterations,
     waker: &Waker,
     renewed: &mut Instant,
 ) -> Result<Duration, PgError> {
@@ -303,6 +306,7 @@ fn work(
     // Rows without end must not keep indexes from being built, nor chunks from getting their words.
     let index = index::due::look(queue);
     let has_more_words = queue.fill_words();
+    let altered = alterations.look(queue);
     if turn.more || listed.more || has_more_words {
         return Ok(Duration::ZERO);
     }
@@ -313,7 +317,7 @@ fn work(
     // What is in flight ends with a turn of its own.
     let index = index.filter(|_| with_runner(|runner| runner.in_flight()) == 0);
     let renewal = with_runner(|runner| runner.in_flight() > 0).then(|| guc::lease_duration() / 3);
-    let next = [turn.retry_in, listed.retry_in, queue.next_due(), index, renewal, Some(guc::poll_interval())]
+    let next = [turn.retry_in, listed.retry_in, queue.next_due(), index, altered, renewal, Some(guc::poll_interval())]
         .into_iter()
         .flatten()
         .min();

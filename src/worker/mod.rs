@@ -2,6 +2,7 @@
 //!
 //! * [`launcher`]: starts the workers; it is connected to no database
 //! * [`database`]: the worker of a database
+//! * `altering`: what is built beside a vectorizer takes its place
 //! * `confinement`: its word about the processes that parse documents
 //! * `extension`, `own_settings`: what the process looks at in each turn besides its work
 //! * [`heartbeat`]: writes what is known of the process and of each vectorizer to tables
@@ -9,6 +10,7 @@
 //! * [`processes`]: shares background workers when there are too few
 //! * [`utility_hook`]: ends workers for DROP DATABASE and similar statements
 
+mod altering;
 mod confinement;
 pub mod database;
 mod extension;

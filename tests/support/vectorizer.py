@@ -31,13 +31,15 @@ def chunks(text: str | None) -> list[str]:
     return [piece.strip() for piece in (text or "").split("|") if piece.strip()]
 
 
-def expected(rows: list[dict], key: list[str], *, column: str = "body", template: str = "$chunk") -> list[tuple]:
+def expected(
+    rows: list[dict], key: list[str], *, column: str = "body", template: str = "$chunk", dimensions: int = DIMENSIONS
+) -> list[tuple]:
     """f(source): the rows that the store has to hold."""
     wanted = []
     for row in rows:
         for seq, chunk in enumerate(chunks(row[column])):
             text = Template(template).substitute(row, chunk=chunk)
-            wanted.append((*(str(row[name]) for name in key), seq, text, vectors.vector(text, DIMENSIONS)))
+            wanted.append((*(str(row[name]) for name in key), seq, text, vectors.vector(text, dimensions)))
     return sorted(wanted)
 
 

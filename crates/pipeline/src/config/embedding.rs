@@ -156,4 +156,88 @@ impl Embedding {
             Embedding::Litellm { extra_options, .. } => extra_options.as_ref()?.get("api_base")?.as_str(),
         }
     }
+
+    /// Returns whether the vectors of both can be compared: the model, its parameters and the numbers that are kept are the
+    /// same, wherever it is asked and with whatever key.
+    pub fn makes_vectors_of(&self, other: &Embedding) -> bool {
+        self.without_address() == other.without_address()
+    }
+
+    /// Returns the config without what says where and as whom the model is asked.
+    fn without_address(&self) -> Embedding {
+        let mut model = self.clone();
+        match &mut model {
+            Embedding::Openai { user, api_key_name, base_url, .. } => {
+                (*user, *api_key_name, *base_url) = (None, None, None);
+            }
+            Embedding::Ollama { base_url, keep_alive, .. } => (*base_url, *keep_alive) = (None, None),
+            Embedding::Voyageai { api_key_name, base_url, .. } => (*api_key_name, *base_url) = (None, None),
+            Embedding::Litellm { api_key_name, extra_options, .. } => {
+                *api_key_name = None;
+                *extra_options = extra_options.take().and_then(without_address);
+            }
+        }
+        model
+    }
+}
+
+/// Returns LiteLLM's parameters without those that say where and as whom the model is asked; `None` if no other is left.
+fn without_address(mut options: Map<String, Value>) -> Option<Map<String, Value>> {
+    options.retain(|name, _| !ADDRESS.contains(&name.as_str()));
+    (!options.is_empty()).then_some(options)
+}
+
+/// LiteLLM's parameters that change no vector.
+const ADDRESS: [&str; 2] = ["api_base", "user"];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn embedding(config: Value) -> Embedding {
+        serde_json::from_value(config).unwrap()
+    }
+
+    #[test]
+    fn another_address_or_key_makes_the_same_vectors() {
+        let model = json!({"implementation": "openai", "model": "m", "dimensions": 3});
+        let moved = json!({"implementation": "openai", "model": "m", "dimensions": 3, "user": "u",
+                           "api_key_name": "K", "base_url": "http://h/v1"});
+        assert!(embedding(model).makes_vectors_of(&embedding(moved)));
+
+        let model = json!({"implementation": "litellm", "model": "cohere/m", "dimensions": 3});
+        let mut moved = model.clone();
+        moved["extra_options"] = json!({"api_base": "http://h", "user": "u"});
+        assert!(embedding(model).makes_vectors_of(&embedding(moved)));
+
+        let model = json!({"implementation": "ollama", "model": "m", "dimensions": 3});
+        let mut moved = model.clone();
+        (moved["base_url"], moved["keep_alive"]) = (json!("http://h"), json!("5m"));
+        assert!(embedding(model).makes_vectors_of(&embedding(moved)));
+    }
+
+    #[test]
+    fn another_model_or_parameter_makes_others() {
+        let model = json!({"implementation": "litellm", "model": "cohere/m", "dimensions": 3});
+        for (key, value) in [
+            ("model", json!("cohere/n")),
+            ("dimensions", json!(4)),
+            ("shortened_from", json!(8)),
+            ("extra_options", json!({"input_type": "search_document"})),
+        ] {
+            let mut other = model.clone();
+            other[key] = value;
+            assert!(!embedding(model.clone()).makes_vectors_of(&embedding(other)), "{key}");
+        }
+        let ollama = json!({"implementation": "ollama", "model": "m", "dimensions": 3});
+        let mut asked = ollama.clone();
+        asked["options"] = json!({"num_ctx": 9});
+        assert!(!embedding(ollama.clone()).makes_vectors_of(&embedding(asked)));
+        let voyage = json!({"implementation": "voyageai", "model": "m", "dimensions": 3});
+        let mut query = voyage.clone();
+        query["input_type"] = json!("query");
+        assert!(!embedding(voyage).makes_vectors_of(&embedding(query)));
+    }
 }

@@ -1,94 +1,36 @@
-//! `ai.alter_vectorizer`: changes what is kept beside a vectorizer's vectors. Nothing is embedded again for it.
+//! Words of a vectorizer that is there: added, changed or removed. Nothing is embedded again for it.
 
-use pgrx::prelude::*;
 use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 use serde_json::Value;
 
 use pgai_rs_pipeline::config::Search;
 
 use crate::catalog::binding::Relations;
-use crate::catalog::ownership::require_owner;
 use crate::catalog::row_security;
 use crate::catalog::table::Table;
-use crate::catalog::vectorizer::{self, Entry};
+use crate::catalog::vectorizer::Entry;
 use crate::catalog::{words, words_rights};
 use crate::declare;
 use crate::declare::config::ConfigPart;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, current_user};
-use crate::pg::json::{Json, require_bounded};
-use crate::pg::lock::{self, Named};
+use crate::pg::identity::as_superuser;
+use crate::pg::json::require_bounded;
+use crate::pg::lock;
 use crate::pg::sql;
-use crate::trigger::wake;
 
-#[pg_extern(sql = false)]
-fn alter_vectorizer_by_id(
-    vectorizer: Option<i32>,
-    search: Option<Json>,
-) -> Result<(), pg_sys::panic::ErrorReport> {
-    let id = vectorizer.ok_or_else(null)?;
-    let entry = vectorizer::by_id(id)?;
-    Ok(alter(seen(entry, || format!("vectorizer with id {id}"))?, search)?)
-}
-
-#[pg_extern(sql = false)]
-fn alter_vectorizer_by_name(
-    vectorizer: Option<&str>,
-    search: Option<Json>,
-) -> Result<(), pg_sys::panic::ErrorReport> {
-    let name = vectorizer.ok_or_else(null)?;
-    let entry = vectorizer::by_name(name)?;
-    Ok(alter(seen(entry, || format!("vectorizer {name:?}"))?, search)?)
-}
-
-fn null() -> PgError {
-    PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer must not be null")
-        .with_hint("See the view ai.vectorizer_status for the existing vectorizers.")
-}
-
-/// Returns a vectorizer that the caller sees. Errors (42704) if there is none.
-fn seen(entry: Option<Entry>, named: impl FnOnce() -> String) -> Result<Entry, PgError> {
-    entry.filter(|entry| entry.is_seen_by(current_user())).ok_or_else(|| {
-        PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("{} does not exist", named()))
-            .with_hint("SELECT id, name FROM ai.vectorizer shows those that there are.")
-    })
-}
-
-/// Changes what is given; NULL leaves a part as it is.
-fn alter(found: Entry, search: Option<Json>) -> Result<(), PgError> {
-    require_owner(found.id)?;
-    let Some(search) = search else { return Ok(()) };
-
-    // Two sessions that change it do so one after the other.
-    lock::on(Named::Vectorizer, &found.name);
-    let entry = seen(vectorizer::by_id(found.id)?, || format!("vectorizer {:?}", found.name))?;
-    require_owner(entry.id)?;
-    entry.relations.require_one_owner()?;
-    if !entry.bound {
-        return Err(not_bound(&entry));
-    }
-
+/// Changes the words of a vectorizer to those that a part `search` declares. Its name must be locked.
+pub fn alter(entry: &Entry, search: Option<Value>) -> Result<(), PgError> {
     let config = entry.config()?;
-    let part = ConfigPart::parse("search", Some(search.0));
+    let part = ConfigPart::parse("search", search);
     let wanted = declare::search::check(&part, &config.destination, entry.owner())?;
     let is_there = entry.relations.words.is_some() == (wanted != Search::None);
     if wanted == config.search && is_there {
         return Ok(());
     }
 
-    let words = replace(&entry, &wanted)?;
+    let words = replace(entry, &wanted)?;
     let stored = words.as_ref().and_then(|words| words::to_json(&wanted, &words.schema, &words.name));
-    write(entry.id, stored, words.as_ref())?;
-    wake::worker_at_commit();
-    Ok(())
-}
-
-fn not_bound(entry: &Entry) -> PgError {
-    PgError::new(
-        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-        format!("the tables of vectorizer {:?} have not been found yet", entry.name),
-    )
-    .with_hint("The worker finds them after a restore. Run SELECT ai.start_worker(); if there is none, and repeat the statement.")
+    write(entry.id, stored, words.as_ref())
 }
 
 /// Drops the table of words that is there, and creates the one that is wanted, under the same name. Returns it.

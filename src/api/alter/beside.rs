@@ -1,0 +1,111 @@
+//! Building a vectorizer beside another one, for a model whose vectors can't be compared with those that are there.
+//!
+//! It is an ordinary vectorizer on the same source, with a store, a queue and triggers of its own: it survives whatever the
+//! first one survives, shows its progress, and can be searched and evaluated before it takes the place.
+
+use pgrx::PgSqlErrorCode;
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::PgLogLevel;
+use serde_json::{Value, json};
+
+use super::{Changes, Plan, merged};
+use crate::api::create_vectorizer::{VectorizerRequest, create};
+use crate::catalog::exchange::{NEW, beside};
+use crate::catalog::table::Table;
+use crate::catalog::vectorizer::Entry;
+use crate::catalog::{alteration, dependent_views};
+use crate::declare::declaration::ConfigParts;
+use crate::pg::error::PgError;
+
+/// Creates a vectorizer with the changes, to take the place of this one. Returns its name.
+pub fn build(entry: &Entry, changes: Changes, plan: Plan) -> Result<String, PgError> {
+    let Some(store) = &entry.relations.store else { return Err(no_store(entry)) };
+    let name = beside(&entry.name, NEW);
+    let config = config(entry, store, &changes)?;
+    let other = create(VectorizerRequest {
+        source: entry.source(),
+        name: Some(name.clone()),
+        parts: ConfigParts::of_stored(&config),
+        queue_schema: Some(entry.relations.inbox.schema.clone()),
+        queue_table: None,
+        grant_to: Vec::new(),
+        enqueue_existing: true,
+        if_not_exists: false,
+    })?;
+    require_replaceable(entry, store, other)?;
+    alteration::begin(entry.id, other, plan.switches_by_itself, plan.keep_old)?;
+
+    let then = match plan.switches_by_itself {
+        true => "It takes the place when it is complete.".to_owned(),
+        false => format!("Run SELECT ai.switch_vectorizer('{}'); when it shall take the place.", entry.name),
+    };
+    ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION,
+        format!("vectorizer \"{name}\" is built beside \"{}\"", entry.name),
+        "",
+    )
+    .set_detail(then)
+    .set_hint("SELECT * FROM ai.vectorizer_alterations shows how far it is.")
+    .report(PgLogLevel::NOTICE);
+    Ok(name)
+}
+
+fn no_store(entry: &Entry) -> PgError {
+    let error = |message: String| PgError::new(PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED, message);
+    match entry.embedding_column() {
+        Some(_) => error(format!(
+            "cannot change the model of vectorizer {:?}, whose vectors are in a column of its source",
+            entry.name
+        ))
+        .with_hint(
+            "Create a vectorizer with another column, use that one when it is complete, and drop this one.",
+        ),
+        None => PgError::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
+            format!("the store of vectorizer {:?} does not exist", entry.name),
+        )
+        .with_hint("Drop the vectorizer and create it again."),
+    }
+}
+
+/// Returns the config of the new vectorizer, with names of its own for the store and the view. It runs at once, whatever the
+/// schedule of the first one is, which stays where it is.
+fn config(entry: &Entry, store: &Table, changes: &Changes) -> Result<Value, PgError> {
+    let mut config = merged(entry, changes)?;
+    let view = entry.relations.view.as_ref();
+    let view_name = view.map_or_else(|| store.name.clone() + "_view", |view| view.name.clone());
+    let destination = &mut config["destination"];
+    destination["target_schema"] = json!(store.schema);
+    destination["target_table"] = json!(beside(&store.name, NEW));
+    destination["view_schema"] = json!(view.map_or(&store.schema, |view| &view.schema));
+    destination["view_name"] = json!(beside(&view_name, NEW));
+    if changes.has("embedding")
+        && let Some(destination) = destination.as_object_mut()
+    {
+        // It is chosen by the number of dimensions again.
+        destination.remove("vector_type");
+    }
+
+    config["scheduling"] = json!({"config_type": "scheduling", "implementation": "none"});
+    if let Some(search) = &changes.search {
+        config["search"] = search.clone();
+    }
+    if let Some(search) = config["search"].as_object_mut() {
+        search.remove("words_schema");
+        search.remove("words_table");
+    }
+    Ok(config)
+}
+
+/// Errors (2BP01) if something depends on the store or its views that would not go over.
+fn require_replaceable(entry: &Entry, store: &Table, other: i32) -> Result<(), PgError> {
+    let other = crate::catalog::vectorizer::by_id(other)?;
+    let new_store = other.as_ref().and_then(|other| other.relations.store.as_ref());
+    let views = dependent_views::of(store)?;
+    let same_type = match new_store {
+        Some(new_store) => crate::catalog::exchange::has_same_type(store, new_store)?,
+        None => true,
+    };
+    let anew = if same_type { &[] } else { views.as_slice() };
+    dependent_views::require_replaceable(store, entry.relations.words.as_ref(), anew)
+}

@@ -1,0 +1,49 @@
+//! Changes for which no vector is made by another model: they are written into the config, and where chunks may change, the
+//! rows are read again. Each row's chunks are replaced in one transaction, and those that stay the same keep their vectors.
+
+use pgrx::JsonB;
+use serde_json::Value;
+
+use super::Changes;
+use crate::catalog::key;
+use crate::catalog::objects;
+use crate::catalog::vectorizer::Entry;
+use crate::declare::declaration::CheckedConfig;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_superuser;
+use crate::pg::json::require_bounded;
+use crate::pg::sql;
+
+/// The parts on which it depends what the chunks of a row are.
+const OF_CHUNKS: [&str; 4] = ["loading", "parsing", "chunking", "formatting"];
+
+/// Writes the changed parts of a config, and enqueues all rows if their chunks may change.
+pub fn change(entry: &Entry, changes: &Changes, declared: CheckedConfig) -> Result<(), PgError> {
+    let before = stored(entry.id)?;
+    let mut config = before.clone();
+    for (kind, _) in &changes.parts {
+        config[*kind] = declared.stored.get(*kind).cloned().unwrap_or(Value::Null);
+    }
+    if config == before {
+        return Ok(());
+    }
+    require_bounded("vectorizer", &config)?;
+
+    let changes_chunks = OF_CHUNKS.iter().any(|kind| config[*kind] != before[*kind]);
+    let update = "UPDATE ai.vectorizer SET config = $2 WHERE id = $1";
+    as_superuser(|| sql::execute(update, &[entry.id.into(), JsonB(config).into()]))?;
+    if !changes_chunks {
+        return Ok(());
+    }
+
+    let rows = objects::enqueue_existing(&entry.relations, &key::required(entry.source())?)?;
+    pgrx::notice!("{rows} rows will be read again; chunks that stay the same are not embedded again");
+    Ok(())
+}
+
+/// Returns the config as the catalog has it, which nobody changes until the transaction ends.
+fn stored(id: i32) -> Result<Value, PgError> {
+    let look = "SELECT config FROM ai.vectorizer WHERE id = $1 FOR NO KEY UPDATE";
+    let found = as_superuser(|| sql::query_row(look, &[id.into()], |row| Ok(row.get::<JsonB>(1)?.0)))?;
+    found.ok_or_else(|| PgError::internal("a vectorizer has no config"))
+}

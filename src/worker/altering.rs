@@ -1,0 +1,201 @@
+//! Alterations: a vectorizer that was built beside another takes its place when it is complete, and what was kept from before
+//! is dropped when its time is over.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use pgrx::pg_sys;
+
+use crate::catalog::alteration::{self, Alteration};
+use crate::catalog::binding::Relations;
+use crate::catalog::exchange::{OLD, exchange};
+use crate::catalog::key::{self, Key};
+use crate::catalog::ownership::owned;
+use crate::catalog::table::Table;
+use crate::catalog::vectorizer::{self, Entry};
+use crate::index;
+use crate::pg::error::PgError;
+use crate::pg::identity::as_user_on;
+use crate::pg::sql;
+use crate::pg::transaction::transaction;
+use crate::pg::turn;
+use crate::queue::pause::Pause;
+use crate::queue::spi::SpiQueue;
+
+/// The time between two looks at an alteration.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The number of pending rows above which a vectorizer is taken for incomplete, without looking at each of them.
+const MANY: u32 = 10_000;
+
+/// The times of the next looks at alterations, by the ids of the vectorizers that are altered.
+#[derive(Default)]
+pub struct Alterations {
+    looked: HashMap<i32, Instant>,
+    /// Pauses of those that something is in the way of.
+    pauses: HashMap<i32, Pause>,
+}
+
+/// The outcome of a look.
+enum Look {
+    /// There is nothing more to do for it.
+    Done,
+    /// The vectorizer is not complete, or not kept for long enough.
+    Waits,
+    /// Somebody has to do something about it.
+    Stuck(String),
+}
+
+impl Alterations {
+    /// Looks at the alterations whose time has come. Returns the time until the next look; `None` if nothing is altered. Must be
+    /// called outside a transaction.
+    pub fn look(&mut self, queue: &SpiQueue) -> Option<Duration> {
+        let alterations = queue.alterations();
+        let is_there = |id: &i32| alterations.iter().any(|alteration| alteration.vectorizer == *id);
+        self.looked.retain(|id, _| is_there(id));
+        self.pauses.retain(|id, _| is_there(id));
+
+        alterations.iter().filter_map(|alteration| self.look_at(alteration, queue)).min()
+    }
+
+    /// Looks at an alteration, if it is time. Returns the time until the next look.
+    fn look_at(&mut self, listed: &Alteration, queue: &SpiQueue) -> Option<Duration> {
+        let id = listed.vectorizer;
+        let since = self.looked.get(&id).map(Instant::elapsed);
+        let left = since.and_then(|since| INTERVAL.checked_sub(since));
+        if let Some(left) = left.max(self.pauses.get(&id).and_then(Pause::left)) {
+            return Some(left);
+        }
+        if !listed.is_switched && !listed.switches_by_itself {
+            return None;
+        }
+
+        let looked = look_now(listed, queue);
+        self.looked.insert(id, Instant::now());
+        let problem = match looked {
+            Ok(Look::Done) => return Some(INTERVAL),
+            Ok(Look::Waits) => None,
+            Ok(Look::Stuck(why)) => Some(why),
+            Err(error) if error.is_contention() => None,
+            Err(error) => {
+                self.pauses.entry(id).or_default().begin();
+                Some(error.to_string())
+            }
+        };
+        if let Err(error) = transaction(|| alteration::set_problem(listed, problem.as_deref())) {
+            pgrx::warning!("pgai_rs worker can't record what is in the way of an alteration: {error}");
+        }
+        Some(INTERVAL)
+    }
+}
+
+/// Does what it is time for.
+fn look_now(listed: &Alteration, queue: &SpiQueue) -> Result<Look, PgError> {
+    if listed.is_switched {
+        return transaction(|| drop_old(listed.vectorizer));
+    }
+    let Some(active) = queue.active().find(|active| active.vectorizer.id == listed.other) else {
+        return Ok(Look::Stuck("The vectorizer beside it is not served.".to_owned()));
+    };
+    if turn::left(active.vectorizer.owner).is_some() {
+        return Ok(Look::Waits);
+    }
+    let is_indexed = transaction(|| index::due::is_settled(&active.vectorizer))?;
+    turn::on_account_of(active.vectorizer.owner, || transaction(|| switch(listed.vectorizer, is_indexed)))
+}
+
+/// Drops what was kept from before, if its time is over.
+fn drop_old(id: i32) -> Result<Look, PgError> {
+    let Some(alteration) = alteration::of(id)?.filter(|found| found.is_switched) else { return Ok(Look::Done) };
+    if !alteration.is_over {
+        return Ok(Look::Waits);
+    }
+    let old = owned(alteration.other)?;
+    old.drop()?;
+    old.drop_destination()?;
+    pgrx::log!("pgai_rs worker has dropped what was kept of vectorizer {id} from before it was altered");
+    Ok(Look::Done)
+}
+
+/// Has the vectorizer that is built beside another one take its place, if it is complete.
+fn switch(id: i32, is_indexed: bool) -> Result<Look, PgError> {
+    let found = alteration::of(id)?.filter(|found| !found.is_switched && found.switches_by_itself);
+    let Some(alteration) = found else { return Ok(Look::Done) };
+    let (Some(first), Some(other)) = (vectorizer::by_id(id)?, vectorizer::by_id(alteration.other)?) else {
+        return Ok(Look::Stuck("Tables of one of the two vectorizers are missing.".to_owned()));
+    };
+    match Missing::of(&first, &other)? {
+        Missing::Pending => return Ok(Look::Waits),
+        Missing::SetAside => return Ok(Look::Stuck(set_aside(&first, &other))),
+        Missing::Nothing if !is_indexed => return Ok(Look::Waits),
+        Missing::Nothing => {}
+    }
+
+    exchange(&first, &other, OLD)?;
+    alteration::switched(&alteration)?;
+    pgrx::log!("vectorizer \"{}\" has the new vectors from now on", first.name);
+    Ok(Look::Done)
+}
+
+fn set_aside(first: &Entry, other: &Entry) -> String {
+    format!(
+        "Rows were set aside that have chunks by now. Use SELECT ai.retry_failed('{}'); or switch without them: \
+         SELECT ai.switch_vectorizer('{}');",
+        other.name, first.name
+    )
+}
+
+/// The rows whose chunks would be missing after the switch, because the new store has none of them yet.
+enum Missing {
+    Nothing,
+    /// Some are pending.
+    Pending,
+    /// Some were set aside.
+    SetAside,
+}
+
+impl Missing {
+    fn of(first: &Entry, other: &Entry) -> Result<Missing, PgError> {
+        let (Some(store), Some(new)) = (&first.relations.store, &other.relations.store) else {
+            return Ok(Missing::Nothing);
+        };
+        let Relations { source, inbox, work, failed, .. } = &other.relations;
+        let tables = [store, new, inbox, work, failed];
+        tables.into_iter().try_for_each(|table| table.hold(pg_sys::AccessShareLock))?;
+        let key = key::required(source.oid)?;
+        let named = tables.iter().map(|table| table.oid).collect();
+
+        as_user_on(source.owner, &named, || {
+            let (inbox, work) = (inbox.qualified(), work.qualified());
+            let many = format!(
+                "SELECT EXISTS (SELECT FROM {inbox} OFFSET {MANY}) OR EXISTS (SELECT FROM {work} OFFSET {MANY})"
+            );
+            if yes(&many)? {
+                return Ok(Missing::Pending);
+            }
+            let lacking = |queue: &str| lacking(&key, queue, store, new);
+            if yes(&lacking(&inbox))? || yes(&lacking(&work))? {
+                return Ok(Missing::Pending);
+            }
+            let is_set_aside = yes(&lacking(&failed.qualified()))?;
+            Ok(if is_set_aside { Missing::SetAside } else { Missing::Nothing })
+        })
+    }
+}
+
+/// Returns the question whether a table of a queue has a row of which the store has chunks, and the new one none.
+fn lacking(key: &Key, queue: &str, store: &Table, new: &Table) -> String {
+    format!(
+        "SELECT EXISTS (SELECT FROM {queue} q
+                        WHERE EXISTS (SELECT FROM {} o WHERE {}) AND NOT EXISTS (SELECT FROM {} n WHERE {}))",
+        store.qualified(),
+        key.same("o", "q"),
+        new.qualified(),
+        key.same("n", "q"),
+    )
+}
+
+fn yes(question: &str) -> Result<bool, PgError> {
+    let answer = sql::read(question, &[], |row| row.get::<bool>(1))?;
+    Ok(answer.first() == Some(&true))
+}
