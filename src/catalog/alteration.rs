@@ -69,7 +69,8 @@ pub fn begin(
     switches_by_itself: bool,
     keep_old: Interval,
 ) -> Result<(), PgError> {
-    let insert = "INSERT INTO ai._vectorizer_alteration (vectorizer_id, other_id, switches_by_itself, keep_old)
+    let insert =
+        "INSERT INTO ai._vectorizer_alteration (vectorizer_id, other_id, switches_by_itself, keep_old)
                   VALUES ($1, $2, $3, $4)";
     let args = [vectorizer.into(), other.into(), switches_by_itself.into(), keep_old.into()];
     as_superuser(|| sql::execute(insert, &args)).map(drop)

@@ -7,6 +7,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
+use crate::pg::lock;
 use crate::pg::sql::{self, Row, execute};
 
 /// A view as it was before the store was replaced.
@@ -58,13 +59,21 @@ const OBSTACLES: &str = "
     FROM pg_catalog.pg_depend d
     LEFT JOIN pg_catalog.pg_rewrite w ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND w.oid = d.objid
     LEFT JOIN pg_catalog.pg_class v ON v.oid = w.ev_class
-    LEFT JOIN pg_catalog.pg_constraint k ON d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid
+    -- The table that a constraint, a policy or a trigger belongs to.
+    LEFT JOIN LATERAL (
+        SELECT k.conrelid FROM pg_catalog.pg_constraint k
+        WHERE d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid
+        UNION ALL
+        SELECT p.polrelid FROM pg_catalog.pg_policy p WHERE d.classid = 'pg_catalog.pg_policy'::regclass AND p.oid = d.objid
+        UNION ALL
+        SELECT t.tgrelid FROM pg_catalog.pg_trigger t
+        WHERE d.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = d.objid) o (relation) ON true
     WHERE (w.oid IS NULL OR w.rulename <> '_RETURN' OR v.relkind <> 'v')
       AND (d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = ANY ($1) AND d.deptype IN ('n', 'a')
            OR d.refclassid = 'pg_catalog.pg_type'::regclass AND d.deptype = 'n'
               AND d.refobjid IN (SELECT c.reltype FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1))
            OR d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = $2 AND d.deptype = 'n'
-              AND (k.oid IS NULL OR k.conrelid <> $2 AND k.conrelid IS DISTINCT FROM $3))
+              AND (o.relation IS NULL OR o.relation <> $2 AND o.relation IS DISTINCT FROM $3))
     ORDER BY 1";
 
 /// Returns the rights on a relation that its owner has granted: each with the roles, as GRANT takes it around the relation's
@@ -95,7 +104,8 @@ pub fn of(store: &Table) -> Result<Vec<View>, PgError> {
     for view in &mut views {
         let name = view.table.qualified();
         let granted = grants(view.table.oid)?;
-        view.grants = granted.iter().map(|(right, who)| format!("GRANT {right} ON {name} TO {who}")).collect();
+        view.grants =
+            granted.iter().map(|(right, who)| format!("GRANT {right} ON {name} TO {who}")).collect();
     }
     Ok(views)
 }
@@ -113,10 +123,35 @@ fn view(row: &Row<'_>) -> Result<Option<View>, PgError> {
     }))
 }
 
+/// The relations, and the schemas of all objects, that the definitions of views (`$1`) name.
+const NAMED: &str = "
+    SELECT DISTINCT i.schema, CASE WHEN d.refclassid = 'pg_catalog.pg_class'::regclass THEN d.refobjid END
+    FROM pg_catalog.pg_rewrite w
+    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid
+    CROSS JOIN LATERAL pg_catalog.pg_identify_object(d.refclassid, d.refobjid, 0) i
+    WHERE w.ev_class = ANY ($1) AND i.schema IS NOT NULL";
+
+/// Keeps what the definitions of views name from getting other names until the transaction ends, so that they mean the same when
+/// they are read again. A function or an operator only its owner renames.
+fn hold_names(views: &[View]) -> Result<(), PgError> {
+    let views: Vec<pg_sys::Oid> = views.iter().map(|view| view.table.oid).collect();
+    let named = as_superuser(|| {
+        sql::read_now(NAMED, &[views.into()], |row| {
+            Ok((row.get::<String>(1)?, row.get_opt::<pg_sys::Oid>(2)?))
+        })
+    })?;
+    let schemas: Vec<&str> = named.iter().map(|(schema, _)| schema.as_str()).collect();
+    lock::schema_names(&schemas)?;
+    let relations = named.iter().filter_map(|(_, relation)| relation.and_then(Table::look));
+    relations.into_iter().for_each(|relation| relation.lock(pg_sys::AccessShareLock));
+    Ok(())
+}
+
 /// Locks the views that read a store and returns them as they are then. Errors (40001) if others have come meanwhile.
 pub fn hold(store: &Table) -> Result<Vec<View>, PgError> {
     let before = of(store)?;
     before.iter().try_for_each(|view| view.table.hold(pg_sys::AccessExclusiveLock))?;
+    hold_names(&before)?;
     let held = of(store)?;
     let names = |views: &[View]| views.iter().map(|view| view.table.clone()).collect::<Vec<_>>();
     if names(&before) == names(&held) {
@@ -169,7 +204,8 @@ impl View {
             self.grants.iter().try_for_each(|grant| execute(grant, &[]).map(drop))?;
             match &self.comment {
                 Some(comment) => {
-                    execute(&format!("COMMENT ON VIEW {} IS {comment}", self.table.qualified()), &[]).map(drop)
+                    execute(&format!("COMMENT ON VIEW {} IS {comment}", self.table.qualified()), &[])
+                        .map(drop)
                 }
                 None => Ok(()),
             }

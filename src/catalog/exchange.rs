@@ -89,8 +89,8 @@ fn not_ready(entry: &Entry, why: &str) -> PgError {
 pub fn exchange(first: &Entry, other: &Entry, ending: &str) -> Result<(), PgError> {
     let (side, opposite) = (Side::of(first)?, Side::of(other)?);
     require_one_source(&side, &opposite)?;
-    let source = Relation::load(first.source())?
-        .ok_or_else(|| not_ready(first, "its source does not exist"))?;
+    let source =
+        Relation::load(first.source())?.ok_or_else(|| not_ready(first, "its source does not exist"))?;
     let key = key::required(source.oid)?;
     hold_schemas(&side, &opposite, &source)?;
 
@@ -119,7 +119,9 @@ pub fn exchange(first: &Entry, other: &Entry, ending: &str) -> Result<(), PgErro
         }
     }
     own.view = match &first.relations.view {
-        Some(view) => Some(created.into_iter().find(|(oid, _)| *oid == view.oid).map_or(view.clone(), |(_, now)| now)),
+        Some(view) => {
+            Some(created.into_iter().find(|(oid, _)| *oid == view.oid).map_or(view.clone(), |(_, now)| now))
+        }
         None => None,
     };
 
@@ -166,14 +168,30 @@ fn require_one_source(side: &Side<'_>, opposite: &Side<'_>) -> Result<(), PgErro
     }
 }
 
+/// Keeps the schemas of all tables from being renamed until the transaction ends. Errors (42501) if the owner may not give
+/// names in one of them.
 fn hold_schemas(side: &Side<'_>, opposite: &Side<'_>, source: &Relation) -> Result<(), PgError> {
     let tables = |side: &Side<'_>| {
-        let Relations { view, .. } = &side.entry.relations;
-        side.entry.relations.tables().chain(view).map(|table| table.schema.clone()).collect::<Vec<_>>()
+        let Relations { source, view, .. } = &side.entry.relations;
+        let renamed = side.entry.relations.tables().filter(|table| table.oid != source.oid).chain(view);
+        renamed.into_iter().map(|table| table.schema.clone()).collect::<Vec<_>>()
     };
-    let schemas = [tables(side), tables(opposite), vec![source.schema.clone()]].concat();
-    lock::schema_names(&schemas.iter().map(String::as_str).collect::<Vec<_>>())?;
-    key::hold_schemas(source.oid)
+    let renamed = [tables(side), tables(opposite)].concat();
+    let all = [renamed.clone(), vec![source.schema.clone()]].concat();
+    lock::schema_names(&all.iter().map(String::as_str).collect::<Vec<_>>())?;
+    key::hold_schemas(source.oid)?;
+
+    let denied = "SELECT s FROM pg_catalog.unnest($1::text[]) s
+                  WHERE s <> 'ai' AND NOT pg_catalog.has_schema_privilege($2, s, 'CREATE')";
+    let args = [renamed.into(), source.owner.into()];
+    let Some(schema) = sql::read_now(denied, &args, |row| row.get::<String>(1))?.into_iter().next() else {
+        return Ok(());
+    };
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+        format!("the source's owner lacks the privilege CREATE on schema {}", sql::ident(&schema)),
+    )
+    .with_detail("Tables and views of the vectorizer change their names there."))
 }
 
 /// Gives each table of the one side the name of its counterpart. Returns the tables of both sides after the exchange, without
@@ -203,7 +221,16 @@ fn rename(side: &Side<'_>, opposite: &Side<'_>, ending: &str) -> Result<(Relatio
 
     let source = own.source.clone();
     Ok((
-        Relations { source: source.clone(), inbox, work, failed, origin, store: Some(store), view: None, words },
+        Relations {
+            source: source.clone(),
+            inbox,
+            work,
+            failed,
+            origin,
+            store: Some(store),
+            view: None,
+            words,
+        },
         Relations {
             source,
             inbox: inbox_of_other,

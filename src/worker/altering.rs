@@ -106,7 +106,9 @@ fn look_now(listed: &Alteration, queue: &SpiQueue) -> Result<Look, PgError> {
 
 /// Drops what was kept from before, if its time is over.
 fn drop_old(id: i32) -> Result<Look, PgError> {
-    let Some(alteration) = alteration::of(id)?.filter(|found| found.is_switched) else { return Ok(Look::Done) };
+    let Some(alteration) = alteration::of(id)?.filter(|found| found.is_switched) else {
+        return Ok(Look::Done);
+    };
     if !alteration.is_over {
         return Ok(Look::Waits);
     }

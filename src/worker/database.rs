@@ -159,7 +159,8 @@ fn serve(database: pg_sys::Oid) {
         if leaves_for_another(database, &sources) || leaves_for_settings(database, &own_settings) {
             return write_spending(&queue);
         }
-        let worked = is_there.and_then(|()| work(&mut queue, &mut sources, &mut alterations, &waker, &mut renewed));
+        let worked =
+            is_there.and_then(|()| work(&mut queue, &mut sources, &mut alterations, &waker, &mut renewed));
         let pause = match worked {
             Ok(pause) => pause,
             Err(error) => {
@@ -317,10 +318,18 @@ fn work(
     // What is in flight ends with a turn of its own.
     let index = index.filter(|_| with_runner(|runner| runner.in_flight()) == 0);
     let renewal = with_runner(|runner| runner.in_flight() > 0).then(|| guc::lease_duration() / 3);
-    let next = [turn.retry_in, listed.retry_in, queue.next_due(), index, altered, renewal, Some(guc::poll_interval())]
-        .into_iter()
-        .flatten()
-        .min();
+    let next = [
+        turn.retry_in,
+        listed.retry_in,
+        queue.next_due(),
+        index,
+        altered,
+        renewal,
+        Some(guc::poll_interval()),
+    ]
+    .into_iter()
+    .flatten()
+    .min();
     Ok(next.unwrap_or(ERROR_PAUSE).max(SHORTEST_WAIT))
 }
 

@@ -76,7 +76,7 @@ def test_what_hangs_on_the_type_of_a_view_is_in_the_way_of_other_dimensions_only
 def test_row_security_goes_over(db, stub, reader):
     db.sql("CREATE TABLE document (id int PRIMARY KEY, title text, body text)")
     db.sql("INSERT INTO document SELECT i, 't', 'row ' || i FROM generate_series(1, 9) i")
-    db.sql("ALTER TABLE document ENABLE ROW LEVEL SECURITY; CREATE POLICY some ON document USING (id <= 3)")
+    db.sql("ALTER TABLE document ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON document USING (id <= 3)")
     vectorizer.create(db, stub.url)
     vectorizer.idle(db)
     db.sql(f"GRANT SELECT ON document, {VIEW}, {STORE} TO {reader}")

@@ -21,7 +21,7 @@ CHANGES = {
     "a chunker that makes the same chunks": ({"chunking": SIZED.format(2)}, 0),
     "a chunker that makes others": ({"chunking": "ai.chunking_none()"}, 40),
     "a template that makes others": ({"formatting": "ai.formatting_python_template('$title: $chunk')"}, 80),
-    "a template that makes the same": ({"formatting": "ai.formatting_python_template('${chunk}')"}, 0),
+    "the template that there is": ({"formatting": "ai.formatting_python_template('$chunk')"}, 0),
     "the text of another column": ({"loading": "ai.loading_column('title')"}, 1),
     "an index": ({"indexing": "ai.indexing_hnsw(min_rows => 1000)"}, 0),
     "a schedule": ({"scheduling": "ai.scheduling_none()"}, 0),
@@ -73,7 +73,7 @@ def test_what_was_under_way_is_written_as_it_is_declared_now(db, stub):
 
 @pytest.mark.parametrize("arguments, error, message", [
     ({"chunking": "'{\"config_type\": \"chunking\", \"implementation\": \"x\"}'"}, psycopg.errors.RaiseException, "invalid chunking"),
-    ({"embedding": "ai.loading_column('body')"}, psycopg.errors.RaiseException, "config"),
+    ({"embedding": "ai.loading_column('body')"}, psycopg.errors.RaiseException, "dimensions argument is required"),
     ({"loading": "ai.loading_column('nowhere')"}, psycopg.Error, "nowhere"),
     ({"keep_old": "'-1 day'"}, psycopg.errors.InvalidParameterValue, "keep_old must be between 0 and 100 years"),
     ({"keep_old": "NULL"}, psycopg.errors.NullValueNotAllowed, "keep_old must not be null"),

@@ -3,9 +3,9 @@
 //! It is an ordinary vectorizer on the same source, with a store, a queue and triggers of its own: it survives whatever the
 //! first one survives, shows its progress, and can be searched and evaluated before it takes the place.
 
+use pgrx::PgLogLevel;
 use pgrx::PgSqlErrorCode;
 use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::PgLogLevel;
 use serde_json::{Value, json};
 
 use super::{Changes, Plan, merged};

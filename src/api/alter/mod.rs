@@ -171,10 +171,7 @@ fn alter(
     keep_old: Option<Interval>,
     switch_when_ready: Option<bool>,
 ) -> Result<Option<String>, PgError> {
-    let plan = Plan {
-        keep_old: kept_for(keep_old)?,
-        switches_by_itself: switch_when_ready.unwrap_or(true),
-    };
+    let plan = Plan { keep_old: kept_for(keep_old)?, switches_by_itself: switch_when_ready.unwrap_or(true) };
     let entry = locked(&found)?;
     if changes.parts.is_empty() && changes.search.is_none() {
         return Ok(None);
@@ -201,8 +198,9 @@ fn alter(
 fn kept_for(interval: Option<Interval>) -> Result<Interval, PgError> {
     const IS_VALID: &str = "SELECT $1 >= interval '0' AND $1 <= interval '100 years'";
     let interval = interval.ok_or_else(|| {
-        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "keep_old must not be null")
-            .with_hint("With interval '0', the old vectors are dropped when the new ones have taken their place.")
+        PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "keep_old must not be null").with_hint(
+            "With interval '0', the old vectors are dropped when the new ones have taken their place.",
+        )
     })?;
     let valid = as_superuser(|| sql::query_row(IS_VALID, &[interval.into()], |row| row.get::<bool>(1)))?;
     if valid == Some(true) {
@@ -225,7 +223,8 @@ fn require_no_other(entry: &Entry) -> Result<(), PgError> {
     if alteration.other == entry.id {
         return Err(busy(
             format!("vectorizer {name:?} is part of another one's alteration"),
-            "SELECT * FROM ai.vectorizer_alterations shows of which. Alter that one when it is over.".to_owned(),
+            "SELECT * FROM ai.vectorizer_alterations shows of which. Alter that one when it is over."
+                .to_owned(),
         ));
     }
     if alteration.is_switched {
@@ -265,6 +264,5 @@ fn needs_another(now: &VectorizerConfig, changed: &VectorizerConfig) -> bool {
     let remembered =
         |config: &VectorizerConfig| Remembered::of(&config.destination, &config.loading, config.parsing);
     let is_table = matches!(now.destination, Destination::Table { .. });
-    !changed.embedding.makes_vectors_of(&now.embedding)
-        || is_table && remembered(now) != remembered(changed)
+    !changed.embedding.makes_vectors_of(&now.embedding) || is_table && remembered(now) != remembered(changed)
 }

@@ -51,7 +51,8 @@ fn switch(found: &Entry) -> Result<(), PgError> {
 /// Has the state of before take the place again.
 fn revert(found: &Entry) -> Result<(), PgError> {
     let entry = locked(found)?;
-    let alteration = alteration::of(entry.id)?.filter(|found| found.vectorizer == entry.id && found.is_switched);
+    let alteration =
+        alteration::of(entry.id)?.filter(|found| found.vectorizer == entry.id && found.is_switched);
     let alteration = alteration.ok_or_else(|| {
         PgError::new(
             PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,

@@ -10,6 +10,9 @@ from support.torture.sources import SOURCES, is_poisoned
 from support.torture.writers import CONTENTION, GONE
 from support.wait import eventually
 
+# The numbers of dimensions of the models that vectorizers change between.
+DIMENSIONS = (8, 12)
+
 # Each time it is told to end, a worker stays away for longer, up to a minute.
 MOST_TERMINATIONS = 3
 MODEL_FAULTS = (
@@ -52,6 +55,7 @@ class Disturbances:
             self._fast_restart: 3,
             self._switch_off_and_on: 8,
             self._make_anew: 5,
+            self._alter: 20,
         }
 
     def next(self) -> None:
@@ -60,9 +64,10 @@ class Disturbances:
         kind()
 
     def end(self) -> None:
-        """All is well again, but for what the model refuses for good."""
+        """All is well again, but for what the model refuses for good. What is being altered is given up."""
         self.stub.heal(but=self.refusal)
         self.objects.proxy.heal()
+        eventually(self._alter_no_more, timeout=60, what="alterations to be given up")
 
     def _count(self, what: str) -> None:
         self.counts[what] += 1
@@ -139,9 +144,38 @@ class Disturbances:
     def _make_anew(self) -> None:
         """Drops a vectorizer with its store and declares it again, in one transaction."""
         source = self.random.choice(SOURCES)
-        drop = "SELECT ai.drop_vectorizer(id, drop_all => true) FROM ai.vectorizer WHERE source_table = %s"
+        drop = (
+            "SELECT ai.drop_vectorizer(id, drop_all => true) FROM ai.vectorizer v WHERE source_table = %s"
+            " AND NOT EXISTS (SELECT FROM ai._vectorizer_alteration WHERE other_id = v.id)"
+        )
         if self._statement(drop, source.table, source.declare(self.stub.url)):
             self._count("dropped and declared anew")
+
+    def _alter(self) -> None:
+        """Another model for a vectorizer; or, if one is on its way, the next step of it or the way back."""
+        source = self.random.choice([source for source in SOURCES if not source.column])
+        look = "SELECT a.id, a.state FROM ai.vectorizer_alterations a JOIN ai.vectorizer v USING (id) WHERE v.source_table = %s"
+        try:
+            found = self.db.sql(look, [source.table])
+        except GONE:
+            return
+        if found:
+            [(vectorizer, state)] = found
+            steps = {"building": ("switch_vectorizer", "cancel_alteration"), "switched": ("revert_vectorizer",)}
+            step = self.random.choice(steps[state])
+            if self._statement(f"SELECT ai.{step}(%s)", vectorizer):
+                self._count(step)
+            return
+
+        model = f"ai.embedding_openai('stub', {self.random.choice(DIMENSIONS)}, base_url => '{self.stub.url}/{self.random.random()}')"
+        keep_old = self.random.choice(("0", "3 seconds", "1 day"))
+        alter = f"SELECT ai.alter_vectorizer(id, embedding => {model}, keep_old => '{keep_old}') FROM ai.vectorizer WHERE source_table = %s"
+        if self._statement(alter, source.table):
+            self._count("altered")
+
+    def _alter_no_more(self) -> bool:
+        others = "SELECT ai.drop_vectorizer(other_id, drop_all => true) FROM ai._vectorizer_alteration"
+        return self._statement(others) and self.db.sql("SELECT FROM ai._vectorizer_alteration") == []
 
     def _any_vectorizer(self) -> int:
         return self.random.choice(self.db.sql("SELECT id FROM ai.vectorizer ORDER BY id"))[0]

@@ -58,10 +58,12 @@ class Source:
             rows = [row | {"body": objects.body(row["uri"])} for row in rows]
         return {tuple(str(row[name]) for name in self.key): row for row in rows}
 
-    def expected(self, rows: list[dict]) -> list[tuple]:
+    def expected(self, db, rows: list[dict]) -> list[tuple]:
         """f of rows: keys, and what stands there of each, the vector last."""
         if not self.column:
-            return vectorizer.expected(rows, list(self.key), template=self.template)
+            asked = "SELECT (config #>> '{embedding,dimensions}')::int FROM ai.vectorizer WHERE source_table = %s"
+            dimensions = db.value(asked, [self.table])
+            return vectorizer.expected(rows, list(self.key), template=self.template, dimensions=dimensions)
         texts = {row["id"]: Template(self.template).substitute(row, chunk=row["body"]) for row in rows if row["body"]}
         return sorted((str(id), vectors.vector(text, vectorizer.DIMENSIONS)) for id, text in texts.items())
 

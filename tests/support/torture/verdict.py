@@ -54,7 +54,7 @@ def compare(db, source: Source, rows: dict[tuple, dict], aside: set[tuple]) -> i
     """Row by row. What is set aside keeps what it had, if it had anything. Answers the number of chunks."""
     width = len(source.key)
     stored = source.stored(db)
-    expected = source.expected([row for key, row in rows.items() if key not in aside])
+    expected = source.expected(db, [row for key, row in rows.items() if key not in aside])
     compared = [chunk for chunk in stored if chunk[:width] not in aside]
     missing, stale = differences(expected, compared)
     assert not (missing or stale), f"{source.table} is out of step: missing {missing[:5]}, stale {stale[:5]}"
