@@ -18,6 +18,7 @@ use super::{destination, origin_name, queue_tables, words};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user_on};
 use crate::pg::lock;
+use crate::pg::random::random_u32;
 use crate::pg::sql::{self, MAX_IDENTIFIER, qualified};
 
 /// The endings of the names of the other vectorizer, its store and its view: before it takes the place, and after.
@@ -28,6 +29,38 @@ pub const OLD: &str = "_old";
 pub fn beside(name: &str, ending: &str) -> String {
     let kept = name.floor_char_boundary(MAX_IDENTIFIER - ending.len());
     format!("{}{ending}", &name[..kept])
+}
+
+/// Returns a name with an ending that no relation of a schema has. If that is taken, perhaps by somebody who wants to be in the
+/// way, it has a number that nobody can guess.
+pub fn free_beside(schema: &str, name: &str, ending: &str) -> Result<String, PgError> {
+    let is_taken = "SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                                   WHERE n.nspname::text = $1 AND c.relname::text = $2)";
+    free(name, ending, |wanted| {
+        let args = [schema.to_owned().into(), wanted.to_owned().into()];
+        Ok(sql::read_now(is_taken, &args, |row| row.get::<bool>(1))? == [true])
+    })
+}
+
+/// Returns a name with an ending that no vectorizer has.
+pub fn free_vectorizer_beside(name: &str, ending: &str) -> Result<String, PgError> {
+    let is_taken = "SELECT EXISTS (SELECT FROM ai.vectorizer WHERE name::text = $1)";
+    free(name, ending, |wanted| {
+        let look = || sql::read_now(is_taken, &[wanted.to_owned().into()], |row| row.get::<bool>(1));
+        Ok(as_superuser(look)? == [true])
+    })
+}
+
+fn free(
+    name: &str,
+    ending: &str,
+    is_taken: impl Fn(&str) -> Result<bool, PgError>,
+) -> Result<String, PgError> {
+    let wanted = beside(name, ending);
+    match is_taken(&wanted)? {
+        true => Ok(beside(name, &format!("{ending}_{:08x}", random_u32()))),
+        false => Ok(wanted),
+    }
 }
 
 /// A vectorizer, and its tables that are exchanged.
@@ -127,14 +160,14 @@ pub fn exchange(first: &Entry, other: &Entry, ending: &str) -> Result<(), PgErro
 
     others.view = match (&own.view, &others.store) {
         (Some(view), Some(store)) => {
-            let name = beside(&view.name, ending);
+            let name = free_beside(&view.schema, &view.name, ending)?;
             Some(destination::create_view((&view.schema, &name), store, &source, &key)?)
         }
         _ => None,
     };
     row_security::keep(&source, &key, &others)?;
     bind(&side, &opposite, &own, &others)?;
-    name(other.id, &beside(&first.name, ending))?;
+    name(other.id, &free_vectorizer_beside(&first.name, ending)?)?;
     grant(&first.relations, &own)?;
     [&own, &others].into_iter().try_for_each(|relations| release_leases(relations, &key))
 }
@@ -212,12 +245,20 @@ fn rename(side: &Side<'_>, opposite: &Side<'_>, ending: &str) -> Result<(Relatio
         ),
     };
 
-    let store_of_other = side.store.rename(&beside(&side.store.name, ending))?;
+    let store_of_other = side.store.rename(&free_beside(&side.store.schema, &side.store.name, ending)?)?;
     let store = opposite.store.rename(&side.store.name)?;
     let named = words::table_name(&store_of_other.name);
-    let words_of_other = own.words.as_ref().map(|table| table.rename(&named)).transpose()?;
-    let name = own.words.as_ref().map_or_else(|| words::table_name(&store.name), |table| table.name.clone());
-    let words = others.words.as_ref().map(|table| table.rename(&name)).transpose()?;
+    let words_of_other = match &own.words {
+        Some(table) => Some(table.rename(&free_beside(&table.schema, &named, "")?)?),
+        None => None,
+    };
+    let words = match (&others.words, &own.words) {
+        (Some(table), Some(before)) => Some(table.rename(&before.name)?),
+        (Some(table), None) => {
+            Some(table.rename(&free_beside(&table.schema, &words::table_name(&store.name), "")?)?)
+        }
+        (None, _) => None,
+    };
 
     let source = own.source.clone();
     Ok((
@@ -255,7 +296,8 @@ fn swap_names(first: &Table, second: &Table) -> Result<(Table, Table), PgError> 
 fn bind(side: &Side<'_>, opposite: &Side<'_>, own: &Relations, others: &Relations) -> Result<(), PgError> {
     const CONFIGS: &str = "
         UPDATE ai.vectorizer v
-        SET config = n.config || CASE WHEN v.config ? 'scheduling'
+        SET for_superuser = n.for_superuser,
+            config = n.config || CASE WHEN v.config ? 'scheduling'
                                       THEN jsonb_build_object('scheduling', v.config -> 'scheduling') ELSE '{}' END
         FROM ai.vectorizer n
         WHERE v.id IN ($1, $2) AND n.id IN ($1, $2) AND n.id <> v.id";

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::{Changes, Plan, merged};
 use crate::api::create_vectorizer::{VectorizerRequest, create};
-use crate::catalog::exchange::{NEW, beside};
+use crate::catalog::exchange::{NEW, free_beside, free_vectorizer_beside, has_same_type};
 use crate::catalog::table::Table;
-use crate::catalog::vectorizer::Entry;
+use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::{alteration, dependent_views};
 use crate::declare::declaration::ConfigParts;
 use crate::pg::error::PgError;
@@ -20,7 +20,7 @@ use crate::pg::error::PgError;
 /// Creates a vectorizer with the changes, to take the place of this one. Returns its name.
 pub fn build(entry: &Entry, changes: Changes, plan: Plan) -> Result<String, PgError> {
     let Some(store) = &entry.relations.store else { return Err(no_store(entry)) };
-    let name = beside(&entry.name, NEW);
+    let name = free_vectorizer_beside(&entry.name, NEW)?;
     let config = config(entry, store, &changes)?;
     let other = create(VectorizerRequest {
         source: entry.source(),
@@ -76,9 +76,10 @@ fn config(entry: &Entry, store: &Table, changes: &Changes) -> Result<Value, PgEr
     let view_name = view.map_or_else(|| store.name.clone() + "_view", |view| view.name.clone());
     let destination = &mut config["destination"];
     destination["target_schema"] = json!(store.schema);
-    destination["target_table"] = json!(beside(&store.name, NEW));
-    destination["view_schema"] = json!(view.map_or(&store.schema, |view| &view.schema));
-    destination["view_name"] = json!(beside(&view_name, NEW));
+    destination["target_table"] = json!(free_beside(&store.schema, &store.name, NEW)?);
+    let view_schema = view.map_or(&store.schema, |view| &view.schema);
+    destination["view_schema"] = json!(view_schema);
+    destination["view_name"] = json!(free_beside(view_schema, &view_name, NEW)?);
     if changes.has("embedding")
         && let Some(destination) = destination.as_object_mut()
     {
@@ -99,11 +100,11 @@ fn config(entry: &Entry, store: &Table, changes: &Changes) -> Result<Value, PgEr
 
 /// Errors (2BP01) if something depends on the store or its views that would not go over.
 fn require_replaceable(entry: &Entry, store: &Table, other: i32) -> Result<(), PgError> {
-    let other = crate::catalog::vectorizer::by_id(other)?;
+    let other = vectorizer::by_id(other)?;
     let new_store = other.as_ref().and_then(|other| other.relations.store.as_ref());
     let views = dependent_views::of(store)?;
     let same_type = match new_store {
-        Some(new_store) => crate::catalog::exchange::has_same_type(store, new_store)?,
+        Some(new_store) => has_same_type(store, new_store)?,
         None => true,
     };
     let anew = if same_type { &[] } else { views.as_slice() };
