@@ -25,8 +25,16 @@ CREATE FUNCTION ai.explain_vectorizer(
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'explain_vectorizer_wrapper';
 
--- The vectorizer of this name, as if it were declared anew.
-CREATE FUNCTION ai.explain_vectorizer(vectorizer text, sample_rows int4 DEFAULT 400)
-RETURNS TABLE (measure text, amount float8, spread float8, note text)
+-- The vectorizer of this name, as if it were declared anew with what is not NULL instead of what it has.
+CREATE FUNCTION ai.explain_vectorizer(
+    vectorizer text,
+    sample_rows int4 DEFAULT 400,
+    loading jsonb DEFAULT NULL,
+    parsing jsonb DEFAULT NULL,
+    embedding jsonb DEFAULT NULL,
+    chunking jsonb DEFAULT NULL,
+    indexing jsonb DEFAULT NULL,
+    formatting jsonb DEFAULT NULL
+) RETURNS TABLE (measure text, amount float8, spread float8, note text)
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'explain_vectorizer_by_name_wrapper';

@@ -193,7 +193,7 @@ DECLARE
         'ai.create_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb)',
         'ai._create_vectorizer_of_0_2(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool)',
         'ai.explain_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb,int4)',
-        'ai.explain_vectorizer(text,int4)',
+        'ai.explain_vectorizer(text,int4,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb)',
         'ai.search(text[],text,int4,text,text[],float8,int4,bool,text,float8,float8,text,jsonb)',
         'ai.explain_search(text[],text,int4,text,text[],float8,int4,bool,text,float8,float8,text,jsonb)',
         'ai._evaluation(regclass)', 'ai.evaluate_search(text,regclass,int4,jsonb)', 'ai.evaluate_search(int4,regclass,int4,jsonb)',

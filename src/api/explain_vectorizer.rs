@@ -6,6 +6,7 @@ use pgrx::datum::Array;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::alter::{Changes, declared};
 use super::create_vectorizer::part;
 use super::explain::explain;
 use super::explain::measures::Measure;
@@ -70,15 +71,30 @@ fn explain_vectorizer(
 }
 
 #[pg_extern(sql = false)]
+#[allow(clippy::too_many_arguments)]
 fn explain_vectorizer_by_name(
     vectorizer: Option<&str>,
     sample_rows: Option<i32>,
+    loading: Option<Json>,
+    parsing: Option<Json>,
+    embedding: Option<Json>,
+    chunking: Option<Json>,
+    indexing: Option<Json>,
+    formatting: Option<Json>,
 ) -> Result<Rows, pg_sys::panic::ErrorReport> {
     let name = vectorizer.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer must not be null")
             .with_hint("See the view ai.vectorizer_status for the existing vectorizers.")
     })?;
-    Ok(answer(explain_existing(name, rows(sample_rows)?)?))
+    let parts = [
+        ("loading", loading),
+        ("parsing", parsing),
+        ("embedding", embedding),
+        ("chunking", chunking),
+        ("indexing", indexing),
+        ("formatting", formatting),
+    ];
+    Ok(answer(explain_existing(name, &Changes::of(parts, None), rows(sample_rows)?)?))
 }
 
 /// Explains a vectorizer that is not declared yet. The arguments are checked as a declaration's are.
@@ -100,8 +116,8 @@ fn explain_declaration(
     explain(&ExplainedSource::new(&relation, &columns, &config, author)?, &config, rows)
 }
 
-/// Explains a vectorizer that exists, as if it were declared anew.
-fn explain_existing(name: &str, rows: usize) -> Result<Vec<Measure>, PgError> {
+/// Explains a vectorizer that exists, as if it were declared anew with changes.
+fn explain_existing(name: &str, changes: &Changes, rows: usize) -> Result<Vec<Measure>, PgError> {
     let entry = vectorizer::by_name(name)?.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NO_DATA_FOUND, "query returned no rows")
             .with_detail(format!("There is no vectorizer named {name:?}."))
@@ -109,11 +125,16 @@ fn explain_existing(name: &str, rows: usize) -> Result<Vec<Measure>, PgError> {
     })?;
     ownership::require_owner(entry.id)?;
 
-    let (config, author) = (entry.config()?, entry.author());
-    let key = secret::api_key_of(&config.embedding)?;
-    access::vectorizer::require_allowed(config, entry.owner(), author, key.as_ref())?;
     let gone = || PgError::raised(format!("the source of vectorizer \"{name}\" does not exist"));
     let relation = Relation::load(entry.source())?.ok_or_else(gone)?;
+    let author = entry.author();
+    let config = match changes.is_empty() {
+        true => entry.config()?.clone(),
+        false => declared(&entry, changes, &relation)?.config,
+    };
+    let config = &config;
+    let key = secret::api_key_of(&config.embedding)?;
+    access::vectorizer::require_allowed(config, entry.owner(), author, key.as_ref())?;
     let columns = relation::columns(relation.oid)?;
     explain(&ExplainedSource::new(&relation, &columns, config, author)?, config, rows)
 }

@@ -147,6 +147,20 @@ def test_a_vectorizer_that_exists_is_explained_by_its_name(priced, stub):
         explained(priced, "'no such'")
 
 
+def test_a_change_is_explained_before_it_is_made(priced, stub):
+    fill(priced, ["one|two", "three"])
+    vectorizer.create(priced, stub.url, name="'there'")
+    vectorizer.idle(priced)
+    stub.forget()
+    assert explained(priced, "'there', chunking => ai.chunking_none()")["chunks"][0] == 2
+    larger = explained(priced, f"'there', embedding => ai.embedding_openai('other', 64, base_url => '{stub.url}')")
+    assert larger["store_bytes"][0] > explained(priced, "'there'")["store_bytes"][0]
+    with pytest.raises(psycopg.errors.RaiseException, match="dimensions"):
+        explained(priced, "'there', embedding => '{}'")
+    assert stub.requests == []
+    assert priced.value("SELECT count(*) FROM ai.vectorizer") == 1
+
+
 def test_nothing_is_written(priced, stub):
     fill(priced, ["a text"])
     with priced.connect(autocommit=False) as session:

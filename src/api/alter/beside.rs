@@ -80,12 +80,6 @@ fn config(entry: &Entry, store: &Table, changes: &Changes) -> Result<Value, PgEr
     let view_schema = view.map_or(&store.schema, |view| &view.schema);
     destination["view_schema"] = json!(view_schema);
     destination["view_name"] = json!(free_beside(view_schema, &view_name, NEW)?);
-    if changes.has("embedding")
-        && let Some(destination) = destination.as_object_mut()
-    {
-        // It is chosen by the number of dimensions again.
-        destination.remove("vector_type");
-    }
 
     config["scheduling"] = json!({"config_type": "scheduling", "implementation": "none"});
     if let Some(search) = &changes.search {

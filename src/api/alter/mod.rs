@@ -33,7 +33,7 @@ use crate::pg::sql;
 use crate::trigger::wake;
 
 /// The parts of a config that a call changes.
-struct Changes {
+pub(super) struct Changes {
     /// The parts by their kinds; what was NULL is not among them.
     parts: Vec<(&'static str, Value)>,
     /// The change of the words of its chunks.
@@ -49,9 +49,15 @@ struct Plan {
 }
 
 impl Changes {
-    fn of(parts: [(&'static str, Option<Json>); 8], search: Option<Json>) -> Changes {
+    /// Returns the changes of parts, given by their kinds, and of words. NULL leaves a part as it is.
+    pub fn of<const N: usize>(parts: [(&'static str, Option<Json>); N], search: Option<Json>) -> Changes {
         let given = parts.into_iter().filter_map(|(kind, part)| Some((kind, part?.0)));
         Changes { parts: given.collect(), search: search.map(|search| search.0) }
+    }
+
+    /// Returns whether nothing is changed.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty() && self.search.is_none()
     }
 
     fn has(&self, kind: &str) -> bool {
@@ -173,7 +179,7 @@ fn alter(
 ) -> Result<Option<String>, PgError> {
     let plan = Plan { keep_old: kept_for(keep_old)?, switches_by_itself: switch_when_ready.unwrap_or(true) };
     let entry = locked(&found)?;
-    if changes.parts.is_empty() && changes.search.is_none() {
+    if changes.is_empty() {
         return Ok(None);
     }
     require_no_other(&entry)?;
@@ -241,7 +247,11 @@ fn require_no_other(entry: &Entry) -> Result<(), PgError> {
 }
 
 /// Returns the config with the changes, checked as a declaration.
-fn declared(entry: &Entry, changes: &Changes, source: &Relation) -> Result<CheckedConfig, PgError> {
+pub(super) fn declared(
+    entry: &Entry,
+    changes: &Changes,
+    source: &Relation,
+) -> Result<CheckedConfig, PgError> {
     let parts = ConfigParts::of_stored(&merged(entry, changes)?);
     let dimensions = embedding::dimensions(&parts.embedding)?;
     parts.require_given()?;
@@ -255,6 +265,12 @@ fn merged(entry: &Entry, changes: &Changes) -> Result<Value, PgError> {
     let mut config = as_superuser(read)?.into_iter().next().unwrap_or_default();
     for (kind, part) in &changes.parts {
         config[*kind] = part.clone();
+    }
+    if changes.has("embedding")
+        && let Some(destination) = config["destination"].as_object_mut()
+    {
+        // It is chosen by the number of dimensions again.
+        destination.remove("vector_type");
     }
     Ok(config)
 }
