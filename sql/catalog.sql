@@ -52,7 +52,9 @@ CREATE TABLE ai._vectorizer_binding (
     view          oid,
     words         oid UNIQUE,
     -- Whether all chunks of the store are known to have words.
-    words_ready   bool
+    words_ready   bool,
+    -- The config of the model that the vectors are of.
+    embedding     jsonb
 );
 CREATE TRIGGER _changed AFTER INSERT OR UPDATE OR DELETE ON ai._vectorizer_binding
 FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();

@@ -326,7 +326,9 @@ CREATE TABLE ai._vectorizer_binding (
     view          oid,
     words         oid UNIQUE,
     -- Whether all chunks of the store are known to have words.
-    words_ready   bool
+    words_ready   bool,
+    -- The config of the model that the vectors are of.
+    embedding     jsonb
 );
 GRANT SELECT ON ai._vectorizer_binding TO PUBLIC;
 

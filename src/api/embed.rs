@@ -219,7 +219,7 @@ pub fn may_ask(entry: &Entry) -> Result<bool, PgError> {
 fn of_vectorizer(entry: &Entry) -> Result<ResolvedModel, PgError> {
     // The rights that decide must be the owner's, and not those of a role that was given the source.
     entry.relations.require_one_owner()?;
-    let embedding = entry.config()?.embedding.clone();
+    let embedding = entry.model()?.clone();
     Ok(ResolvedModel { embedding, role: entry.owner(), author: entry.author(), vectorizer: Some(entry.id) })
 }
 

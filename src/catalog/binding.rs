@@ -128,8 +128,8 @@ impl Relations {
         let optional = |table: &Option<Table>| table.as_ref().map(|table| table.oid).into();
         as_superuser(|| {
             sql::execute(
-                "INSERT INTO ai._vectorizer_binding (vectorizer_id, source, inbox, work, failed, origin, store, view, words)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                "INSERT INTO ai._vectorizer_binding (vectorizer_id, source, inbox, work, failed, origin, store, view, words, embedding)
+                 SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, v.config -> 'embedding' FROM ai.vectorizer v WHERE v.id = $1
                  ON CONFLICT (vectorizer_id) DO NOTHING",
                 &[
                     id.into(),
@@ -257,8 +257,9 @@ const OLD_ARGUMENTS: &str = "convert_to(v.id::text, 'UTF8') || '\\x00'::bytea";
 pub const COLUMNS: &str =
     "r.source, r.inbox, r.work, r.failed, r.origin, r.store, r.view, r.words, r.bound, r.words_ready";
 
-/// Returns a lateral relation `r` with the OIDs of the relations of the vectorizer `v`, whether they are bound, and whether
-/// all chunks are known to have words: those in its binding if it has one, else those that are found.
+/// Returns a lateral relation `r` with the OIDs of the relations of the vectorizer `v`, whether they are bound, whether
+/// all chunks are known to have words, and the config of the model that its vectors are of (NULL if that is not known): those in
+/// its binding if it has one, else those that are found.
 ///
 /// The source must have the TRUNCATE trigger that every vectorizer has. It is missing in the middle of a
 /// restore, when a worker would take rows that are not restored yet for deleted and forget them. The trigger
@@ -270,7 +271,7 @@ pub fn relations() -> String {
     format!(
         "LATERAL (
              SELECT b.source, b.inbox, b.work, b.failed, b.origin, b.store, b.view, b.words, true AS bound,
-                    coalesce(b.words_ready, false) AS words_ready
+                    coalesce(b.words_ready, false) AS words_ready, b.embedding
              FROM ai._vectorizer_binding b
              WHERE b.vectorizer_id = v.id AND EXISTS (
                  SELECT FROM pg_catalog.pg_trigger t
@@ -324,7 +325,8 @@ fn found(arguments: &str, old_arguments: &str) -> String {
         )
     };
     format!(
-        "SELECT c.source, c.inbox, c.work, c.failed, c.origin, c.store, c.view, c.words, false AS bound, false AS words_ready
+        "SELECT c.source, c.inbox, c.work, c.failed, c.origin, c.store, c.view, c.words, false AS bound, false AS words_ready,
+                NULL::jsonb AS embedding
          FROM (SELECT s.oid AS source, i.oid AS inbox, w.oid AS work, f.oid AS failed, o.oid AS origin,
                       st.oid AS store, vw.oid AS view, wd.oid AS words, n.named, t.tgargs = {arguments} AS by_uuid,
                       count(*) FILTER (WHERE t.tgargs = {arguments}) OVER () AS candidates

@@ -11,6 +11,7 @@
 //! * [`queue_tables`], [`texts`]: the names of its queue's tables and of their own columns, and whether it keeps texts
 //! * [`words`], [`words_rights`]: the words of its chunks, and who may read them
 //! * [`alteration`], [`exchange`], [`dependent_views`]: one that is built beside another, and takes its place
+//! * [`fit`]: whether its config fits what it has
 //! * [`scan`]: reading a table without a plan
 //! * [`relation`], [`hierarchy`], [`key`], [`key_columns`]: the properties of a user's table
 //! * [`schema`], [`visibility`], [`row_security`]: the schema `ai`, which roles see which part of it, and which chunks
@@ -29,6 +30,7 @@ pub mod definitions;
 pub mod dependent_views;
 pub mod destination;
 pub mod exchange;
+pub mod fit;
 pub mod hierarchy;
 pub mod key;
 pub mod key_columns;

@@ -5,12 +5,13 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use serde::Deserialize;
 use serde_json::Value;
 
-use pgai_rs_pipeline::config::{Author, Chunking, Destination, VectorizerConfig};
+use pgai_rs_pipeline::config::{Author, Destination, Embedding, VectorizerConfig};
 use pgai_rs_queue::sql::trigger::Followers;
 
 use super::binding::{self, COLUMNS, Relations};
 use super::definitions;
 use super::destination::{self, STORE_VECTORS};
+use super::fit;
 use super::hierarchy;
 use super::key::{self, Key};
 use super::key_columns;
@@ -48,6 +49,8 @@ pub struct Entry {
     pub generation: u64,
     /// True if it was declared for a superuser.
     for_superuser: bool,
+    /// The model that its vectors are of; `None` if that is not known.
+    vectors_of: Option<Embedding>,
     /// The config, or the reason why it can't be read, which must only affect its own vectorizer.
     config: Result<VectorizerConfig, String>,
 }
@@ -71,10 +74,11 @@ fn rows(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<(i32, Option<E
     schema::require_trusted()?;
     let generation = definitions::generation();
     let statement = format!(
-        "SELECT v.id, v.name::text, v.xmin::text || ',' || v.ctid::text, {config}, {uuid}, {COLUMNS}, {for_superuser}
+        "SELECT v.id, v.name::text, v.xmin::text || ',' || v.ctid::text, {config}, {uuid}, {COLUMNS}, {for_superuser}, {embedding}
          FROM ai.vectorizer v LEFT JOIN {relations} ON true
          WHERE {condition} ORDER BY v.id",
         config = bounded("v.config"),
+        embedding = bounded("r.embedding"),
         uuid = binding::uuid(),
         for_superuser = binding::for_superuser(),
         relations = binding::relations(),
@@ -96,6 +100,7 @@ fn entry(row: &Row<'_>, generation: u64) -> Result<Option<Entry>, PgError> {
         bound: row.get(14)?,
         has_all_words: row.get(15)?,
         for_superuser: row.get(16)?,
+        vectors_of: row.get_opt::<String>(17)?.and_then(|text| serde_json::from_str(&text).ok()),
         generation,
     }))
 }
@@ -184,6 +189,13 @@ impl Entry {
         })
     }
 
+    /// Returns the model that its vectors are of. Errors (55000) if its config names another one.
+    pub fn model(&self) -> Result<&Embedding, PgError> {
+        let config = self.config()?;
+        fit::require_model(&self.name, self.vectors_of.as_ref(), config)?;
+        Ok(&config.embedding)
+    }
+
     /// Returns the OID of its source.
     pub fn source(&self) -> pg_sys::Oid {
         self.relations.source.oid
@@ -258,6 +270,7 @@ impl Entry {
     pub fn resolve(&self) -> Result<Vectorizer, PgError> {
         self.relations.require_one_owner()?;
         let config = self.current_config()?;
+        fit::require_model(&self.name, self.vectors_of.as_ref(), &config)?;
         let gone = || PgError::raised(format!("the source of vectorizer \"{}\" does not exist", self.name));
         let source = Relation::load(self.relations.source.oid)?.ok_or_else(gone)?;
         // Whose tables they are was looked at when the entry was read.
@@ -276,7 +289,7 @@ impl Entry {
         })?;
         key_columns::require(&self.name, &self.relations, &key)?;
         let columns = relation::columns(source.oid)?;
-        self.require_embedding_column(&config, &columns)?;
+        fit::require_embedding_column(&self.name, &config, &columns)?;
         let queue = self.queue();
         Ok(Vectorizer {
             id: self.id,
@@ -304,30 +317,6 @@ impl Entry {
         match &self.config.as_ref().ok()?.destination {
             Destination::Column { embedding_column, .. } => Some(embedding_column),
             Destination::Table { .. } => None,
-        }
-    }
-
-    /// Errors if the vectors go to a column that does not exist, or if the rows are split into chunks: a
-    /// column has room for one vector per row.
-    fn require_embedding_column(&self, config: &VectorizerConfig, columns: &[Column]) -> Result<(), PgError> {
-        let Destination::Column { embedding_column, .. } = &config.destination else { return Ok(()) };
-        if !columns.iter().any(|column| column.name == *embedding_column) {
-            return Err(PgError::new(
-                PgSqlErrorCode::ERRCODE_UNDEFINED_COLUMN,
-                format!(
-                    "column {embedding_column:?} of the source of vectorizer \"{}\" does not exist",
-                    self.name
-                ),
-            )
-            .with_hint("Add the column again and run ai.resync(), or drop the vectorizer."));
-        }
-        match config.chunking {
-            Chunking::None => Ok(()),
-            _ => Err(PgError::raised(format!(
-                "vectorizer \"{}\" splits rows into chunks, but its column has room for one vector",
-                self.name
-            ))
-            .with_hint("Drop the vectorizer and create it again with ai.chunking_none().")),
         }
     }
 

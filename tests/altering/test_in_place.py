@@ -102,3 +102,17 @@ def test_only_the_owner_alters(document, stub):
                 document.sql(f"SELECT ai.{call}", user=role)
     finally:
         document.sql(f"DROP OWNED BY {role}; DROP ROLE {role}")
+
+
+def test_a_model_that_is_written_into_the_config_by_hand_makes_no_vector_beside_the_others(document, stub):
+    other = "UPDATE ai.vectorizer SET config = jsonb_set(config, '{embedding,model}', %s)"
+    document.sql(other, ['"other"'])
+    document.sql("UPDATE document SET body = 'new' WHERE id = 1")
+    settles(lambda: document.value("SELECT state FROM ai.vectorizer_health"), "not_served")
+    assert "another model than its config names" in document.value("SELECT reason FROM ai.vectorizer_health")
+    for search in (f"ai.vectorizer_embed('{NAME}', 'dogs')", f"(SELECT count(*) FROM ai.search('{NAME}', 'dogs'))"):
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="another model than its config names"):
+            document.sql(f"SELECT {search}")
+    assert stub.requests == []
+    document.sql(other, ['"stub"'])
+    vectorizer.in_step(document, ["id"])

@@ -153,7 +153,7 @@ def test_a_change_is_explained_before_it_is_made(priced, stub):
     vectorizer.idle(priced)
     stub.forget()
     assert explained(priced, "'there', chunking => ai.chunking_none()")["chunks"][0] == 2
-    larger = explained(priced, f"'there', embedding => ai.embedding_openai('other', 64, base_url => '{stub.url}')")
+    larger = explained(priced, f"'there', embedding => ai.embedding_openai('other', 1500, base_url => '{stub.url}')")
     assert larger["store_bytes"][0] > explained(priced, "'there'")["store_bytes"][0]
     with pytest.raises(psycopg.errors.RaiseException, match="dimensions"):
         explained(priced, "'there', embedding => '{}'")

@@ -46,6 +46,7 @@ def test_a_view_means_what_it_meant_whatever_schemas_are_called_meanwhile(docume
     document.sql("CREATE TABLE r.secret (id int, note text); INSERT INTO r.secret VALUES (1, 'true')")
     document.sql(f"CREATE VIEW noted AS SELECT s.id, n.note FROM {STORE} s JOIN r.secret n USING (id)")
     alter(document, stub)
+    document.sql(f"GRANT CREATE ON DATABASE {document.name} TO {reader}")
     with document.connect(user=reader, autocommit=False) as session:
         session.execute("ALTER SCHEMA r RENAME TO away")
         with pytest.raises(psycopg.errors.LockNotAvailable):
