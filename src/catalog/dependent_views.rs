@@ -8,7 +8,7 @@ use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
 use crate::pg::lock;
-use crate::pg::sql::{self, Row, execute};
+use crate::pg::sql::{self, execute};
 
 /// A view as it was before the store was replaced.
 pub struct View {
@@ -20,45 +20,72 @@ pub struct View {
     /// Its options, as `WITH` takes them; `None` if it has none.
     options: Option<String>,
     /// The rights on it: what is granted and to whom.
-    grants: Vec<String>,
+    grants: Vec<(String, String)>,
     /// Its comment as a literal; `None` if it has none.
     comment: Option<String>,
 }
 
-/// The views and materialized views that read a store (`$1`), those first that others read. True if they name the store itself.
-const READERS: &str = "
-    WITH RECURSIVE readers (oid, depth) AS (
-        SELECT $1::oid, 0
-        UNION
-        SELECT w.ev_class, r.depth + 1
-        FROM readers r
-        JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = r.oid
-             AND d.classid = 'pg_catalog.pg_rewrite'::regclass
-        JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid AND w.rulename = '_RETURN'
-        WHERE w.ev_class <> r.oid)
-    SELECT r.oid, bool_or(r.depth = 1), pg_catalog.pg_get_viewdef(r.oid),
-           pg_catalog.array_to_string(c.reloptions, ', '), pg_catalog.quote_literal(pg_catalog.obj_description(r.oid, 'pg_class'))
-    FROM readers r JOIN pg_catalog.pg_class c ON c.oid = r.oid
-    WHERE r.depth > 0
-    GROUP BY r.oid, c.relkind, c.reloptions
-    ORDER BY max(r.depth), r.oid";
+/// The largest number of views that are taken along, and of bytes that their definitions may have as Postgres stores them.
+const MOST_VIEWS: usize = 500;
+const MOST_BYTES: i64 = 256 * 1024;
 
-/// The rights on a relation (`$1`) that its owner has granted to others, as GRANT takes them.
-const GRANTS: &str = "
-    SELECT a.privilege_type, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END,
-           CASE WHEN a.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+/// The views that read a store (`$1`), directly or not, each with those of `$1` and of the others that it names, and the stored size
+/// of its definition. Their owners may read what they name, and can lose that: a view of anybody else shows nothing, and stays as
+/// it is.
+const READERS: &str = "
+    WITH RECURSIVE names (reader, named) AS (
+        SELECT w.ev_class, d.refobjid
+        FROM pg_catalog.pg_rewrite w
+        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid
+             AND d.refclassid = 'pg_catalog.pg_class'::regclass
+        JOIN pg_catalog.pg_class c ON c.oid = w.ev_class
+        WHERE w.rulename = '_RETURN' AND w.ev_class <> d.refobjid AND c.relkind = 'v' AND c.relpersistence <> 't'
+          AND pg_catalog.has_any_column_privilege(c.relowner, d.refobjid, 'SELECT')),
+    readers (oid) AS (
+        SELECT $1::oid
+        UNION
+        SELECT n.reader FROM readers r JOIN names n ON n.named = r.oid)
+    SELECT r.oid, pg_catalog.array_agg(DISTINCT n.named), max(pg_catalog.pg_column_size(w.ev_action))::int8
+    FROM readers r
+    JOIN names n ON n.reader = r.oid AND n.named IN (SELECT a.oid FROM readers a)
+    JOIN pg_catalog.pg_rewrite w ON w.ev_class = r.oid AND w.rulename = '_RETURN'
+    WHERE r.oid <> $1
+    GROUP BY r.oid
+    ORDER BY r.oid";
+
+/// What is kept of views (`$1`).
+const DESCRIBED: &str = "
+    SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid), pg_catalog.array_to_string(c.reloptions, ', '),
+           pg_catalog.quote_literal(pg_catalog.obj_description(c.oid, 'pg_class'))
     FROM pg_catalog.pg_class c
-    CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a
-    LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
-    WHERE c.oid = $1 AND a.grantee <> c.relowner AND (a.grantee = 0 OR r.oid IS NOT NULL)
+    WHERE c.oid = ANY ($1)";
+
+/// The rights on a relation (`$1`) and its columns that its owner has granted to others, as GRANT takes them.
+const GRANTS: &str = "
+    SELECT g.privilege_type || coalesce(pg_catalog.format(' (%I)', g.column_name), ''),
+           CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END,
+           CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
+    FROM (SELECT a.privilege_type, a.grantee, a.is_grantable, NULL::text AS column_name, c.relowner
+          FROM pg_catalog.pg_class c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a
+          WHERE c.oid = $1
+          UNION ALL
+          SELECT a.privilege_type, a.grantee, a.is_grantable, t.attname, c.relowner
+          FROM pg_catalog.pg_class c
+          JOIN pg_catalog.pg_attribute t ON t.attrelid = c.oid AND NOT t.attisdropped
+          CROSS JOIN LATERAL pg_catalog.aclexplode(t.attacl) a
+          WHERE c.oid = $1) g
+    LEFT JOIN pg_catalog.pg_roles r ON r.oid = g.grantee
+    WHERE g.grantee <> g.relowner AND (g.grantee = 0 OR r.oid IS NOT NULL)
     ORDER BY 1, 2";
 
-/// Objects that can't be kept where views (`$1`) are created anew, or where a store (`$2`) is replaced that has words (`$3`).
+/// Objects that can't be kept where views (`$1`) are created anew, or where a store (`$2`) is replaced that has words (`$3`). Those
+/// of owners who may not read what they depend on are none.
 const OBSTACLES: &str = "
     SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
     FROM pg_catalog.pg_depend d
     LEFT JOIN pg_catalog.pg_rewrite w ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND w.oid = d.objid
     LEFT JOIN pg_catalog.pg_class v ON v.oid = w.ev_class
+    LEFT JOIN pg_catalog.pg_proc f ON d.classid = 'pg_catalog.pg_proc'::regclass AND f.oid = d.objid
     -- The table that a constraint, a policy or a trigger belongs to.
     LEFT JOIN LATERAL (
         SELECT k.conrelid FROM pg_catalog.pg_constraint k
@@ -68,13 +95,30 @@ const OBSTACLES: &str = "
         UNION ALL
         SELECT t.tgrelid FROM pg_catalog.pg_trigger t
         WHERE d.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = d.objid) o (relation) ON true
+    LEFT JOIN pg_catalog.pg_type y ON d.refclassid = 'pg_catalog.pg_type'::regclass AND y.oid = d.refobjid
     WHERE (w.oid IS NULL OR w.rulename <> '_RETURN' OR v.relkind <> 'v')
       AND (d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = ANY ($1) AND d.deptype IN ('n', 'a')
-           OR d.refclassid = 'pg_catalog.pg_type'::regclass AND d.deptype = 'n'
-              AND d.refobjid IN (SELECT c.reltype FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1))
+           OR d.deptype = 'n' AND (y.typrelid = ANY ($1 || $2)
+                                   OR y.typelem IN (SELECT c.reltype FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1 || $2)))
            OR d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = $2 AND d.deptype = 'n'
               AND (o.relation IS NULL OR o.relation <> $2 AND o.relation IS DISTINCT FROM $3))
-    ORDER BY 1";
+      AND CASE WHEN coalesce(v.relowner, f.proowner) IS NULL OR d.refclassid <> 'pg_catalog.pg_class'::regclass THEN true
+               ELSE pg_catalog.has_any_column_privilege(coalesce(v.relowner, f.proowner), d.refobjid, 'SELECT') END
+    ORDER BY 1
+    LIMIT 20";
+
+/// The functions, operators, types and collations that views (`$1`) use, except for pgvector's.
+const USED: &str = "
+    SELECT DISTINCT w.ev_class, d.refclassid, d.refobjid
+    FROM pg_catalog.pg_rewrite w
+    JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid
+    WHERE w.ev_class = ANY ($1) AND d.refclassid <> 'pg_catalog.pg_class'::regclass
+      AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_depend e
+          JOIN pg_catalog.pg_extension x ON x.oid = e.refobjid AND x.extname = 'vector'
+          WHERE e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e'
+            AND e.refclassid = 'pg_catalog.pg_extension'::regclass)
+    ORDER BY 2, 3";
 
 /// Returns the rights on a relation that its owner has granted: each with the roles, as GRANT takes it around the relation's
 /// name.
@@ -87,40 +131,96 @@ fn grants(relation: pg_sys::Oid) -> Result<Vec<(String, String)>, PgError> {
     })
 }
 
-/// Grants on a relation what is granted on another one, as the owner of both.
-pub fn copy_grants(from: pg_sys::Oid, to: &Table) -> Result<(), PgError> {
-    let granted = grants(from)?;
+/// Grants on a relation what is granted on another one and nothing else, as its owner.
+pub fn have_grants_of(from: pg_sys::Oid, to: &Table) -> Result<(), PgError> {
+    let (wanted, there) = (grants(from)?, grants(to.oid)?);
+    if wanted == there {
+        return Ok(());
+    }
+    let table = to.qualified();
     as_user(to.owner, || {
-        granted.iter().try_for_each(|(right, to_whom)| {
-            execute(&format!("GRANT {right} ON {} TO {to_whom}", to.qualified()), &[]).map(drop)
+        for (right, to_whom) in &there {
+            let role = to_whom.trim_end_matches(" WITH GRANT OPTION");
+            execute(&format!("REVOKE {right} ON {table} FROM {role} CASCADE"), &[])?;
+        }
+        wanted.iter().try_for_each(|(right, to_whom)| {
+            execute(&format!("GRANT {right} ON {table} TO {to_whom}"), &[]).map(drop)
         })
     })
 }
 
-/// Returns the views that read a store, directly or not: those first that others read.
-pub fn of(store: &Table) -> Result<Vec<View>, PgError> {
-    let found = as_superuser(|| sql::read_now(READERS, &[store.oid.into()], view))?;
-    let mut views: Vec<View> = found.into_iter().flatten().filter(|view| view.table.kind == 'v').collect();
-    for view in &mut views {
-        let name = view.table.qualified();
-        let granted = grants(view.table.oid)?;
-        view.grants =
-            granted.iter().map(|(right, who)| format!("GRANT {right} ON {name} TO {who}")).collect();
-    }
-    Ok(views)
+/// A view that reads a store, and the relations of those that it names.
+struct Reader {
+    oid: pg_sys::Oid,
+    named: Vec<pg_sys::Oid>,
 }
 
-/// Reads a view from a row of [`READERS`]; `None` if it is gone.
-fn view(row: &Row<'_>) -> Result<Option<View>, PgError> {
-    let Some(table) = Table::look(row.get(1)?) else { return Ok(None) };
-    Ok(Some(View {
-        table,
-        is_direct: row.get(2)?,
-        definition: row.get(3)?,
-        options: row.get_opt(4)?,
-        grants: Vec::new(),
-        comment: row.get_opt(5)?,
-    }))
+/// Returns the views that read a store, directly or not: those first that others read. Errors (54000) if they are too many, or too
+/// large, to be taken along, or if they read each other in a circle.
+fn readers(store: &Table) -> Result<Vec<Reader>, PgError> {
+    let found = as_superuser(|| {
+        sql::read_now(READERS, &[store.oid.into()], |row| {
+            Ok((Reader { oid: row.get(1)?, named: row.get(2)? }, row.get::<i64>(3)?))
+        })
+    })?;
+    let bytes: i64 = found.iter().map(|(_, bytes)| *bytes).sum();
+    if found.len() > MOST_VIEWS || bytes > MOST_BYTES {
+        return Err(too_many(store, format!("There are {} of {bytes} bytes.", found.len())));
+    }
+
+    let mut left: Vec<Reader> = found.into_iter().map(|(reader, _)| reader).collect();
+    let mut ordered = Vec::with_capacity(left.len());
+    while !left.is_empty() {
+        let waiting: Vec<pg_sys::Oid> = left.iter().map(|reader| reader.oid).collect();
+        let is_next = |reader: &mut Reader| !reader.named.iter().any(|named| waiting.contains(named));
+        let next: Vec<Reader> = left.extract_if(.., is_next).collect();
+        if next.is_empty() {
+            return Err(too_many(store, "Some of them read each other in a circle.".to_owned()));
+        }
+        ordered.extend(next);
+    }
+    Ok(ordered)
+}
+
+fn too_many(store: &Table, detail: String) -> PgError {
+    PgError::new(
+        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        format!("cannot define the views that read {} anew", store.qualified()),
+    )
+    .with_detail(detail)
+    .with_hint(format!(
+        "At most {MOST_VIEWS} views of together {MOST_BYTES} bytes are defined anew. Drop some of them."
+    ))
+}
+
+/// Returns the views that read a store, directly or not: those first that others read. Errors (54000) as said there.
+pub fn of(store: &Table) -> Result<Vec<View>, PgError> {
+    let readers = readers(store)?;
+    let oids: Vec<pg_sys::Oid> = readers.iter().map(|reader| reader.oid).collect();
+    let described = as_superuser(|| {
+        sql::read_now(DESCRIBED, &[oids.into()], |row| {
+            let oid: pg_sys::Oid = row.get(1)?;
+            Ok((oid, row.get_opt::<String>(2)?, row.get_opt::<String>(3)?, row.get_opt::<String>(4)?))
+        })
+    })?;
+
+    let mut views = Vec::with_capacity(readers.len());
+    for reader in readers {
+        let found = described.iter().find(|(oid, ..)| *oid == reader.oid);
+        let (Some((_, Some(definition), options, comment)), Some(table)) = (found, Table::look(reader.oid))
+        else {
+            continue;
+        };
+        views.push(View {
+            is_direct: reader.named.contains(&store.oid),
+            definition: definition.clone(),
+            options: options.clone(),
+            grants: grants(reader.oid)?,
+            comment: comment.clone(),
+            table,
+        });
+    }
+    Ok(views)
 }
 
 /// The relations, and the schemas of all objects, that the definitions of views (`$1`) name.
@@ -185,36 +285,84 @@ pub fn require_replaceable(
     .with_hint("Views go over to the new table. Drop the other objects, and create them again afterwards."))
 }
 
+/// The objects that views use: for each, and by the catalog, their OIDs.
+#[derive(PartialEq, Eq)]
+pub struct Uses(Vec<(u32, u32, u32)>);
+
+/// Returns the objects other than relations that views use, except for pgvector's. `places` are the views in the order of before, so
+/// that those which were created anew are compared with what they were.
+pub fn used(places: &[pg_sys::Oid]) -> Result<Uses, PgError> {
+    let place = |oid: pg_sys::Oid| places.iter().position(|place| *place == oid).unwrap_or_default() as u32;
+    let mut found = as_superuser(|| {
+        sql::read_now(USED, &[places.to_vec().into()], |row| {
+            let (view, class, object): (pg_sys::Oid, pg_sys::Oid, pg_sys::Oid) =
+                (row.get(1)?, row.get(2)?, row.get(3)?);
+            Ok((place(view), class.to_u32(), object.to_u32()))
+        })
+    })?;
+    found.sort_unstable();
+    Ok(Uses(found))
+}
+
+/// Errors (42P16) unless views use the same functions, operators, types and collations as before: read again, a name in a definition
+/// may fit something that somebody has made since.
+pub fn require_same_uses(before: &Uses, now: &Uses) -> Result<(), PgError> {
+    if before == now {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INVALID_TABLE_DEFINITION,
+        "a view that reads the store would use other functions, operators or types than before",
+    )
+    .with_detail("Its definition is read again, and now something else fits it.")
+    .with_hint(
+        "Define the view with casts and the schemas of functions, or drop it and create it afterwards.",
+    ))
+}
+
 impl View {
-    /// Has the view read what the names in its definition mean now, if it names the store itself. The types of its columns must
-    /// not have changed.
-    pub fn replace(&self) -> Result<(), PgError> {
-        if !self.is_direct {
-            return Ok(());
-        }
-        self.table.require_unchanged()?;
-        as_user(self.table.owner, || execute(&self.statement("CREATE OR REPLACE VIEW"), &[])).map(drop)
+    /// Returns whether it names the store itself, and not only another view.
+    pub fn is_direct(&self) -> bool {
+        self.is_direct
+    }
+
+    /// Has a view read what the names in this one's definition mean now, as the owner of both, with its options. The types of the
+    /// columns must be the same.
+    pub fn define(&self, view: &Table) -> Result<(), PgError> {
+        view.require_unchanged()?;
+        as_user(view.owner, || execute(&self.statement("CREATE OR REPLACE VIEW", view), &[])).map(drop)
     }
 
     /// Creates the view, which was dropped, with the rights on it and its comment. Returns it.
     pub fn create(&self) -> Result<Table, PgError> {
         let Table { owner, schema, name, .. } = &self.table;
-        as_user(*owner, || {
-            execute(&self.statement("CREATE VIEW"), &[])?;
-            self.grants.iter().try_for_each(|grant| execute(grant, &[]).map(drop))?;
-            match &self.comment {
-                Some(comment) => {
-                    execute(&format!("COMMENT ON VIEW {} IS {comment}", self.table.qualified()), &[])
-                        .map(drop)
-                }
-                None => Ok(()),
-            }
-        })?;
-        Table::made(schema, name, &[*owner])
+        as_user(*owner, || execute(&self.statement("CREATE VIEW", &self.table), &[]))?;
+        let made = Table::made(schema, name, &[*owner])?;
+        self.bestow(&made)?;
+        Ok(made)
     }
 
-    fn statement(&self, create: &str) -> String {
+    /// Gives a view the rights of this one, and its comment, as its owner.
+    pub fn bestow(&self, view: &Table) -> Result<(), PgError> {
+        let name = view.qualified();
+        let there = grants(view.oid)?;
+        as_user(view.owner, || {
+            for (right, to_whom) in &there {
+                let role = to_whom.trim_end_matches(" WITH GRANT OPTION");
+                execute(&format!("REVOKE {right} ON {name} FROM {role} CASCADE"), &[])?;
+            }
+            for (right, to_whom) in &self.grants {
+                execute(&format!("GRANT {right} ON {name} TO {to_whom}"), &[])?;
+            }
+            match &self.comment {
+                Some(comment) => execute(&format!("COMMENT ON VIEW {name} IS {comment}"), &[]).map(drop),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn statement(&self, create: &str, view: &Table) -> String {
         let options = self.options.as_ref().map(|options| format!(" WITH ({options})")).unwrap_or_default();
-        format!("{create} {}{options} AS {}", self.table.qualified(), self.definition)
+        format!("{create} {}{options} AS {}", view.qualified(), self.definition)
     }
 }

@@ -11,7 +11,7 @@ use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
 use crate::pg::lock;
-use crate::pg::sql::{self, execute, ident, qualified};
+use crate::pg::sql::{self, MAX_IDENTIFIER, execute, ident, qualified};
 
 /// The columns that every store has besides those of the key.
 const STORE_COLUMNS: [&str; 4] = ["chunk", "chunk_seq", "embedding", "embedding_uuid"];
@@ -122,19 +122,24 @@ pub fn create(
     }
 }
 
-/// Creates a view of a store that is there, as the owner of both, and returns it.
-pub fn create_view(
-    (schema, name): (&str, &str),
-    store: &Table,
-    source: &Relation,
-    key: &Key,
-) -> Result<Table, PgError> {
+/// Has a view read a store that is there, as the owner of both. The types of its columns must not change.
+pub fn redefine_view(view: &Table, store: &Table, source: &Relation, key: &Key) -> Result<(), PgError> {
     let columns = relation::columns(source.oid)?;
     let is_cited = relation::columns(store.oid)?.iter().any(|column| column.name == STORE_CITATIONS);
-    let view = qualified(schema, name);
-    let definition = view_definition(&view, &store.qualified(), source, &columns, key, is_cited);
-    as_user(source.owner, || execute(&definition, &[]))?;
-    Table::made(schema, name, &[source.owner])
+    let definition = view_definition(&view.qualified(), &store.qualified(), source, &columns, key, is_cited);
+    let replace = definition.replacen("CREATE VIEW", "CREATE OR REPLACE VIEW", 1);
+    as_user(source.owner, || execute(&replace, &[])).map(drop)
+}
+
+/// Returns the name of the index of vectors that the worker builds, `<table>_<column>_<method>_<id>`; long names are truncated.
+pub fn index_name(table: &str, column: &str, method: &str, id: i32) -> String {
+    let ending = format!("_{}_{method}_{id}", cut(column, MAX_IDENTIFIER / 2));
+    format!("{}{ending}", cut(table, MAX_IDENTIFIER.saturating_sub(ending.len())))
+}
+
+/// Returns the longest prefix of whole characters with at most `bytes` bytes.
+fn cut(name: &str, bytes: usize) -> &str {
+    &name[..name.floor_char_boundary(bytes)]
 }
 
 /// Returns the qualified name of a type of pgvector's.

@@ -10,7 +10,9 @@
 //!   triggers
 //! * [`queue_tables`], [`texts`]: the names of its queue's tables and of their own columns, and whether it keeps texts
 //! * [`words`], [`words_rights`]: the words of its chunks, and who may read them
-//! * [`alteration`], [`exchange`], [`dependent_views`]: one that is built beside another, and takes its place
+//! * [`alteration`]: one that is built beside another, to take its place
+//! * [`exchange`], [`exchange_sides`], [`exchange_names`], [`dependent_views`]: the exchange of the two, what must hold for it, names, and
+//!   what reads the store
 //! * [`fit`]: whether its config fits what it has
 //! * [`scan`]: reading a table without a plan
 //! * [`relation`], [`hierarchy`], [`key`], [`key_columns`]: the properties of a user's table
@@ -30,6 +32,8 @@ pub mod definitions;
 pub mod dependent_views;
 pub mod destination;
 pub mod exchange;
+pub mod exchange_names;
+pub mod exchange_sides;
 pub mod fit;
 pub mod hierarchy;
 pub mod key;

@@ -55,6 +55,14 @@ pub fn register(
     registered.ok_or_else(|| PgError::internal("INSERT into ai.vectorizer returned no row"))
 }
 
+/// Has the administrator's lists bind a vectorizer that takes over parts of another one's config, if they bind that one: who
+/// declared them may have been no superuser.
+pub fn restrict_as(id: i32, other: i32) -> Result<(), PgError> {
+    let update = "UPDATE ai.vectorizer v SET for_superuser = v.for_superuser AND o.for_superuser
+                  FROM ai.vectorizer o WHERE v.id = $1 AND o.id = $2";
+    as_superuser(|| sql::execute(update, &[id.into(), other.into()])).map(drop)
+}
+
 /// Returns whether there is a vectorizer with this id and UUID, even if its relations are missing.
 pub fn is_registered(vectorizer: &Identity) -> Result<bool, PgError> {
     let statement = format!("SELECT {} FROM ai.vectorizer v WHERE v.id = $1", binding::uuid());

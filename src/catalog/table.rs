@@ -208,11 +208,23 @@ impl Table {
     /// Gives the relation, which must be held for changing it, another name with the extension's rights, and returns it. Postgres
     /// errors if the name is taken.
     pub fn rename(&self, name: &str) -> Result<Table, PgError> {
+        self.give_name(name, false)
+    }
+
+    /// Does the same for an index.
+    pub fn rename_index(&self, name: &str) -> Result<Table, PgError> {
+        self.give_name(name, true)
+    }
+
+    fn give_name(&self, name: &str, is_index: bool) -> Result<Table, PgError> {
         self.require_unchanged()?;
         let text = CString::new(name).map_err(|_| PgError::internal("unexpected zero byte in a name"))?;
+        if name == self.name {
+            return Ok(self.clone());
+        }
         // SAFETY: on the main thread, in a transaction; the name is copied.
         unsafe {
-            pg_sys::RenameRelationInternal(self.oid, text.as_ptr(), false, false);
+            pg_sys::RenameRelationInternal(self.oid, text.as_ptr(), false, is_index);
             pg_sys::CommandCounterIncrement();
         }
         Ok(Table { name: name.to_owned(), ..self.clone() })

@@ -270,7 +270,6 @@ impl Entry {
     pub fn resolve(&self) -> Result<Vectorizer, PgError> {
         self.relations.require_one_owner()?;
         let config = self.current_config()?;
-        fit::require_model(&self.name, self.vectors_of.as_ref(), &config)?;
         let gone = || PgError::raised(format!("the source of vectorizer \"{}\" does not exist", self.name));
         let source = Relation::load(self.relations.source.oid)?.ok_or_else(gone)?;
         // Whose tables they are was looked at when the entry was read.

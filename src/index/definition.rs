@@ -5,11 +5,11 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use pgai_rs_pipeline::config::indexing::{Element, Indexing};
 use pgai_rs_pipeline::config::{Destination, VectorType};
 
-use crate::catalog::destination::stored_as;
+use crate::catalog::destination::{index_name, stored_as};
 use crate::catalog::relation;
 use crate::catalog::vectorizer::Vectorizer;
 use crate::pg::error::PgError;
-use crate::pg::sql::{MAX_IDENTIFIER, ident, qualified};
+use crate::pg::sql::{ident, qualified};
 
 /// An index on vectors.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,21 +115,6 @@ pub fn wanted(vectorizer: &Vectorizer) -> Result<&Indexing, PgError> {
         ))
         .with_hint("Drop the vectorizer and create it again with one of the functions ai.indexing_*().")
     })
-}
-
-/// Returns `<table>_<column>_<method>_<id>`; long names are truncated.
-fn index_name(table: &str, column: &str, method: &str, id: i32) -> String {
-    let ending = format!("_{}_{method}_{id}", cut(column, MAX_IDENTIFIER / 2));
-    format!("{}{ending}", cut(table, MAX_IDENTIFIER.saturating_sub(ending.len())))
-}
-
-/// Returns the longest prefix of whole characters with at most `bytes` bytes.
-fn cut(name: &str, bytes: usize) -> &str {
-    let mut end = name.len().min(bytes);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    &name[..end]
 }
 
 fn key(indexing: &Indexing, element: Element, column: &str, dimensions: u32, vector_schema: &str) -> String {

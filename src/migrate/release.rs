@@ -1,10 +1,11 @@
 //! The reverse of taking over: pgai's worker can continue where ours stopped.
 
-use pgrx::pg_sys;
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::catalog::PgaiVectorizer;
 use super::old_table::{self, Lent};
 use super::triggers;
+use crate::catalog::alteration;
 use crate::catalog::ownership::{owned, require_owner};
 use crate::catalog::relation::Relation;
 use crate::catalog::table::Table;
@@ -22,6 +23,13 @@ pub fn release(entry: &PgaiVectorizer, source: &Relation) -> Result<Option<u64>,
     hold_names(entry, source)?;
     let Some(ours) = vectorizer::by_id(entry.id)? else { return Ok(None) };
     require_owner(entry.id)?;
+    if alteration::of(entry.id)?.is_some() {
+        return Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("vectorizer \"{}\" is being altered", ours.name),
+        )
+        .with_hint("SELECT * FROM ai.vectorizer_alterations shows how far it is."));
+    }
     if ours.source() != source.oid {
         return Err(PgError::raised(format!("vectorizer \"{}\" has another source than in pgai", ours.name)));
     }

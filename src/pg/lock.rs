@@ -7,7 +7,7 @@
 //! table's place between two statements of ours. Statements that define objects name tables, types and operators
 //! in several places, and not all of them can be given OIDs, so the names of the schemas are held for them.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::AssertUnwindSafe;
 
@@ -26,6 +26,9 @@ const LONGEST_WAIT: &CStr = c"5s";
 /// The same in milliseconds.
 const LONGEST_WAIT_MS: i32 = 5000;
 
+/// The longest wait in milliseconds of [`giving_way`].
+const SHORT_WAIT_MS: i32 = 200;
+
 /// The kind of object that a name denotes. Each kind has its own locks.
 #[derive(Clone, Copy)]
 pub enum Named {
@@ -37,6 +40,8 @@ pub enum Named {
     Relation,
     /// An event queue, by its URL.
     Queue,
+    /// A vectorizer that is altered, by its id: nobody has one who has no such vectorizer.
+    Alteration,
 }
 
 /// Waits until nobody else is creating an object of this name, and makes others wait until the transaction
@@ -83,8 +88,11 @@ pub fn writers_briefly<R>(f: impl FnOnce() -> R) -> R {
 /// Runs `f`, in which each wait for a lock is so short that nobody who waits behind it notices, and shorter than what Postgres
 /// takes for a deadlock, which might end the other transaction. A longer one raises an error (55P03).
 pub fn giving_way<R>(f: impl FnOnce() -> R) -> R {
+    // SAFETY: reads a variable of this backend.
+    let milliseconds = unsafe { pg_sys::DeadlockTimeout / 2 }.clamp(1, SHORT_WAIT_MS);
+    let longest = CString::new(format!("{milliseconds}ms")).unwrap_or_default();
     within(
-        (c"200ms", 200),
+        (&longest, milliseconds),
         "Another transaction uses a table or a view of the vectorizer, and has not ended.",
         "Repeat the statement when that transaction has ended.",
         f,

@@ -66,6 +66,7 @@ impl Active {
         let (watch, vectorizer, author, api_key, account, meter, definition) = transaction(|| {
             let mut watch = Watch::over(entry.relations.all(), entry.generation)?;
             let mut vectorizer = entry.resolve()?;
+            entry.model()?;
             let api_key = secret::api_key_of(&vectorizer.config.embedding)?;
             let Vectorizer { config, owner, author, .. } = &vectorizer;
             access::vectorizer::require_allowed(config, *owner, *author, api_key.as_ref())?;

@@ -63,6 +63,7 @@ impl Definitions {
     fn of(entry: &Entry) -> Result<Definitions, PgError> {
         with_pinned_path(|| {
             let vectorizer = entry.resolve()?;
+            entry.model()?;
             let ordering = Ordering::of(&vectorizer)?;
             let configuration = words::configuration_of(&vectorizer.config.search, vectorizer.owner);
             Ok(Definitions { vectorizer, ordering, configuration })

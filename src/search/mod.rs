@@ -38,7 +38,7 @@ mod nearest;
 mod ordering;
 mod place;
 mod plan;
-mod prepared;
+pub mod prepared;
 mod reader;
 pub mod request;
 pub mod reranked;

@@ -47,6 +47,11 @@ pub fn lock(known: &mut Known, request: &Request) -> Result<(), PgError> {
     known.refresh()?;
 
     let vectorizer = &known.definitions()?.vectorizer;
+    if let Some(model) = &request.made_by
+        && !vectorizer.config.embedding.makes_vectors_of(model)
+    {
+        return Err(model_changed(&vectorizer.name));
+    }
     let place = Place::of(vectorizer, request.filter.is_some());
     place.lock(vectorizer, request.words.is_some());
     place.require_unchanged(vectorizer, request.words.is_some())?;
@@ -55,6 +60,20 @@ pub fn lock(known: &mut Known, request: &Request) -> Result<(), PgError> {
         true => Err(without_words(&vectorizer.name)),
         false => Ok(()),
     }
+}
+
+/// The message for a search whose question was embedded by a model that the vectorizer does not have any more.
+const MODEL_CHANGED: &str = "the model of a vectorizer was changed concurrently";
+
+fn model_changed(vectorizer: &str) -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE, MODEL_CHANGED)
+        .with_detail(format!("The vectorizer is \"{vectorizer}\"."))
+        .with_hint("Repeat the search.")
+}
+
+/// Returns whether a search has found nothing yet, because the model has changed that embedded its question.
+pub fn is_model_changed(error: &PgError) -> bool {
+    error.code == PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE && error.message == MODEL_CHANGED
 }
 
 /// Writes the statements of a search whose relations are locked.

@@ -1,5 +1,6 @@
 //! The terms of a search.
 
+use pgai_rs_pipeline::config::Embedding;
 use pgai_rs_pipeline::search::fusion::Fusion;
 
 use super::filter::Filter;
@@ -9,6 +10,8 @@ use super::filter::Filter;
 pub struct Request {
     /// The vector whose neighbours are looked for; `None` if words alone are looked for.
     pub vector: Option<Vec<f32>>,
+    /// The model that made the vector; `None` if the caller gave the vector.
+    pub made_by: Option<Embedding>,
     /// The text whose words are looked for; `None` if the vector alone is.
     pub words: Option<String>,
     /// The weights of what either finds.

@@ -8,16 +8,18 @@ use pgrx::pg_sys;
 
 use crate::catalog::alteration::{self, Alteration};
 use crate::catalog::binding::Relations;
-use crate::catalog::exchange::{OLD, exchange};
+use crate::catalog::exchange::exchange;
+use crate::catalog::exchange_names::OLD;
 use crate::catalog::key::{self, Key};
-use crate::catalog::ownership::owned;
+use crate::catalog::missed;
+use crate::catalog::ownership::{OwnedVectorizer, owned};
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::index;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user_on;
 use crate::pg::sql;
-use crate::pg::transaction::transaction;
+use crate::pg::transaction::{subtransaction, transaction};
 use crate::pg::turn;
 use crate::queue::pause::Pause;
 use crate::queue::spi::SpiQueue;
@@ -74,9 +76,12 @@ impl Alterations {
         self.looked.insert(id, Instant::now());
         let problem = match looked {
             Ok(Look::Done) => return Some(INTERVAL),
-            Ok(Look::Waits) => None,
+            Ok(Look::Waits) => {
+                self.pauses.remove(&id);
+                None
+            }
             Ok(Look::Stuck(why)) => Some(why),
-            Err(error) if error.is_contention() => None,
+            // Each try keeps others waiting for a moment, so that tries become fewer.
             Err(error) => {
                 self.pauses.entry(id).or_default().begin();
                 Some(error.to_string())
@@ -92,7 +97,7 @@ impl Alterations {
 /// Does what it is time for.
 fn look_now(listed: &Alteration, queue: &SpiQueue) -> Result<Look, PgError> {
     if listed.is_switched {
-        return transaction(|| drop_old(listed.vectorizer));
+        return drop_old(listed.vectorizer);
     }
     let Some(active) = queue.active().find(|active| active.vectorizer.id == listed.other) else {
         return Ok(Look::Stuck("The vectorizer beside it is not served.".to_owned()));
@@ -104,19 +109,39 @@ fn look_now(listed: &Alteration, queue: &SpiQueue) -> Result<Look, PgError> {
     turn::on_account_of(active.vectorizer.owner, || transaction(|| switch(listed.vectorizer, is_indexed)))
 }
 
-/// Drops what was kept from before, if its time is over.
+/// Drops what was kept from before, if its time is over. A store that something depends on stays, and is not kept in step any more.
 fn drop_old(id: i32) -> Result<Look, PgError> {
-    let Some(alteration) = alteration::of(id)?.filter(|found| found.is_switched) else {
-        return Ok(Look::Done);
-    };
-    if !alteration.is_over {
+    let Some(other) = transaction(|| over(id))? else { return Ok(Look::Waits) };
+    let owner = other.owner;
+    if turn::left(owner).is_some() {
         return Ok(Look::Waits);
     }
-    let old = owned(alteration.other)?;
-    old.drop()?;
-    old.drop_destination()?;
+    turn::on_account_of(owner, || {
+        transaction(|| {
+            other.drop()?;
+            let dropped = subtransaction(|| other.drop_destination());
+            if let Err(error) = dropped {
+                pgrx::warning!("pgai_rs worker leaves the old store of vectorizer {id} in place: {error}");
+            }
+            Ok(())
+        })
+    })?;
     pgrx::log!("pgai_rs worker has dropped what was kept of vectorizer {id} from before it was altered");
     Ok(Look::Done)
+}
+
+/// Returns the vectorizer with the old state, if its time is over. In the middle of a restore, when tables are not there yet, it
+/// is not.
+fn over(id: i32) -> Result<Option<OwnedVectorizer>, PgError> {
+    let Some(alteration) = alteration::of(id)?.filter(|found| found.is_switched && found.is_over) else {
+        return Ok(None);
+    };
+    for id in [id, alteration.other] {
+        if !vectorizer::by_id(id)?.is_some_and(|entry| entry.bound) {
+            return Ok(None);
+        }
+    }
+    owned(alteration.other).map(Some)
 }
 
 /// Has the vectorizer that is built beside another one take its place, if it is complete.
@@ -129,7 +154,10 @@ fn switch(id: i32, is_indexed: bool) -> Result<Look, PgError> {
     match Missing::of(&first, &other)? {
         Missing::Pending => return Ok(Look::Waits),
         Missing::SetAside => return Ok(Look::Stuck(set_aside(&first, &other))),
-        Missing::Nothing if !is_indexed => return Ok(Look::Waits),
+        Missing::Nothing if missed::oldest(other.id)?.is_some() => {
+            return Ok(Look::Stuck(changes_missed(&other)));
+        }
+        Missing::Nothing if !is_indexed => return Ok(Look::Stuck("Its index is not built yet.".to_owned())),
         Missing::Nothing => {}
     }
 
@@ -137,6 +165,13 @@ fn switch(id: i32, is_indexed: bool) -> Result<Look, PgError> {
     alteration::switched(&alteration)?;
     pgrx::log!("vectorizer \"{}\" has the new vectors from now on", first.name);
     Ok(Look::Done)
+}
+
+fn changes_missed(other: &Entry) -> String {
+    format!(
+        "It may have missed changes of its source. Use SELECT ai.resync('{}', all_rows => true);",
+        other.name
+    )
 }
 
 fn set_aside(first: &Entry, other: &Entry) -> String {

@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 
 use super::{Changes, Plan, merged};
 use crate::api::create_vectorizer::{VectorizerRequest, create};
-use crate::catalog::exchange::{NEW, free_beside, free_vectorizer_beside, has_same_type};
+use crate::catalog::exchange::grant;
+use crate::catalog::exchange_names::{NEW, beside, free_beside, free_vectorizer_beside};
+use crate::catalog::exchange_sides::require_replaceable;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
-use crate::catalog::{alteration, dependent_views};
+use crate::catalog::{alteration, registration};
 use crate::declare::declaration::ConfigParts;
 use crate::pg::error::PgError;
 
@@ -32,7 +34,11 @@ pub fn build(entry: &Entry, changes: Changes, plan: Plan) -> Result<String, PgEr
         enqueue_existing: true,
         if_not_exists: false,
     })?;
-    require_replaceable(entry, store, other)?;
+    let made = vectorizer::by_id(other)?
+        .ok_or_else(|| PgError::internal("a vectorizer that was just created is not there"))?;
+    require_replaceable(entry, &made)?;
+    grant(&entry.relations, &made.relations)?;
+    registration::restrict_as(other, entry.id)?;
     alteration::begin(entry.id, other, plan.switches_by_itself, plan.keep_old)?;
 
     let then = match plan.switches_by_itself {
@@ -79,7 +85,9 @@ fn config(entry: &Entry, store: &Table, changes: &Changes) -> Result<Value, PgEr
     destination["target_table"] = json!(free_beside(&store.schema, &store.name, NEW)?);
     let view_schema = view.map_or(&store.schema, |view| &view.schema);
     destination["view_schema"] = json!(view_schema);
-    destination["view_name"] = json!(free_beside(view_schema, &view_name, NEW)?);
+    // Two long names that differ in their ends only would be the same.
+    let ending = if destination["target_table"] == beside(&view_name, NEW) { "_view_new" } else { NEW };
+    destination["view_name"] = json!(free_beside(view_schema, &view_name, ending)?);
 
     config["scheduling"] = json!({"config_type": "scheduling", "implementation": "none"});
     if let Some(search) = &changes.search {
@@ -90,17 +98,4 @@ fn config(entry: &Entry, store: &Table, changes: &Changes) -> Result<Value, PgEr
         search.remove("words_table");
     }
     Ok(config)
-}
-
-/// Errors (2BP01) if something depends on the store or its views that would not go over.
-fn require_replaceable(entry: &Entry, store: &Table, other: i32) -> Result<(), PgError> {
-    let other = vectorizer::by_id(other)?;
-    let new_store = other.as_ref().and_then(|other| other.relations.store.as_ref());
-    let views = dependent_views::of(store)?;
-    let same_type = match new_store {
-        Some(new_store) => has_same_type(store, new_store)?,
-        None => true,
-    };
-    let anew = if same_type { &[] } else { views.as_slice() };
-    dependent_views::require_replaceable(store, entry.relations.words.as_ref(), anew)
 }

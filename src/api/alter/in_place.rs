@@ -15,7 +15,7 @@ use crate::pg::json::require_bounded;
 use crate::pg::sql;
 
 /// The parts on which it depends what the chunks of a row are.
-const OF_CHUNKS: [&str; 4] = ["loading", "parsing", "chunking", "formatting"];
+pub const OF_CHUNKS: [&str; 4] = ["loading", "parsing", "chunking", "formatting"];
 
 /// Writes the changed parts of a config, and enqueues all rows if their chunks may change.
 pub fn change(entry: &Entry, changes: &Changes, declared: CheckedConfig) -> Result<(), PgError> {

@@ -18,7 +18,6 @@ use serde_json::Value;
 use pgai_rs_pipeline::config::{Destination, VectorizerConfig};
 
 use crate::catalog::alteration;
-use crate::catalog::exchange::OLD;
 use crate::catalog::ownership::require_owner;
 use crate::catalog::queue_tables::Remembered;
 use crate::catalog::relation::{self, Relation};
@@ -31,6 +30,8 @@ use crate::pg::json::Json;
 use crate::pg::lock::{self, Named};
 use crate::pg::sql;
 use crate::trigger::wake;
+
+use super::requirements::require_fresh_snapshots;
 
 /// The parts of a config that a call changes.
 pub(super) struct Changes {
@@ -58,6 +59,11 @@ impl Changes {
     /// Returns whether nothing is changed.
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty() && self.search.is_none()
+    }
+
+    /// Returns whether it may depend on them what the chunks of a row are, or their vectors.
+    fn may_concern_chunks(&self) -> bool {
+        self.has("embedding") || in_place::OF_CHUNKS.iter().any(|kind| self.has(kind))
     }
 
     fn has(&self, kind: &str) -> bool {
@@ -155,7 +161,7 @@ fn seen(entry: Option<Entry>, named: impl FnOnce() -> String) -> Result<Entry, P
 /// Returns a vectorizer of the caller's as it is when nobody else is changing it, and makes others wait who want to.
 fn locked(found: &Entry) -> Result<Entry, PgError> {
     require_owner(found.id)?;
-    lock::on(Named::Vectorizer, &found.name);
+    lock::on(Named::Alteration, &found.id.to_string());
     let entry = seen(vectorizer::by_id(found.id)?, || format!("vectorizer {:?}", found.name))?;
     require_owner(entry.id)?;
     entry.relations.require_one_owner()?;
@@ -185,7 +191,14 @@ fn alter(
     require_no_other(&entry)?;
 
     if !changes.parts.is_empty() {
-        let source = asked_source::require(entry.source())?;
+        // A row that is written meanwhile would be read by the old config, and not again.
+        let source = match changes.may_concern_chunks() {
+            true => {
+                require_fresh_snapshots("alter_vectorizer")?;
+                lock::writers_briefly(|| asked_source::lock(entry.source()))?
+            }
+            false => asked_source::require(entry.source())?,
+        };
         let declared = declared(&entry, &changes, &source)?;
         if needs_another(entry.config()?, &declared.config) {
             return beside::build(&entry, changes, plan).map(Some);
@@ -234,7 +247,7 @@ fn require_no_other(entry: &Entry) -> Result<(), PgError> {
         ));
     }
     if alteration.is_switched {
-        let drop = format!("SELECT ai.drop_vectorizer('{name}{OLD}', drop_all => true);");
+        let drop = format!("SELECT ai.drop_vectorizer({}, drop_all => true);", alteration.other);
         return Err(busy(
             format!("the state of vectorizer {name:?} before its last alteration is still kept"),
             format!("If it is not needed any more: {drop}"),
@@ -242,7 +255,7 @@ fn require_no_other(entry: &Entry) -> Result<(), PgError> {
     }
     Err(busy(
         format!("vectorizer {name:?} is being altered"),
-        format!("Wait until that is done, or give it up: SELECT ai.cancel_alteration('{name}');"),
+        format!("Wait until that is done, or give it up: SELECT ai.cancel_alteration({});", entry.id),
     ))
 }
 

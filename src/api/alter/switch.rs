@@ -3,9 +3,11 @@
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::super::requirements::require_fresh_snapshots;
 use super::{by_id, by_name, locked};
 use crate::catalog::alteration::{self, Alteration};
-use crate::catalog::exchange::{NEW, OLD, exchange};
+use crate::catalog::exchange::exchange;
+use crate::catalog::exchange_names::{NEW, OLD};
 use crate::catalog::ownership::owned;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
@@ -43,6 +45,7 @@ fn cancel_alteration_by_name(vectorizer: Option<&str>) -> Result<(), pg_sys::pan
 
 /// Has the vectorizer that is built beside this one take its place now, complete or not.
 fn switch(found: &Entry) -> Result<(), PgError> {
+    require_fresh_snapshots("switch_vectorizer")?;
     let entry = locked(found)?;
     let alteration = building(&entry)?;
     change_places(&entry, &alteration, OLD)
@@ -50,6 +53,7 @@ fn switch(found: &Entry) -> Result<(), PgError> {
 
 /// Has the state of before take the place again.
 fn revert(found: &Entry) -> Result<(), PgError> {
+    require_fresh_snapshots("revert_vectorizer")?;
     let entry = locked(found)?;
     let alteration =
         alteration::of(entry.id)?.filter(|found| found.vectorizer == entry.id && found.is_switched);

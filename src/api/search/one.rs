@@ -13,6 +13,7 @@ use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 use crate::search::answer::Receiver;
 use crate::search::known::{Definitions, Known, Named};
+use crate::search::prepared::is_model_changed;
 use crate::search::request::Request;
 use crate::search::reranked::Reranker;
 use crate::search::run;
@@ -27,9 +28,29 @@ pub fn search(given: InOne, steps: &Steps, receiver: &dyn Receiver) -> Result<()
     search_in(&named, given.question.as_ref(), &terms, steps, receiver).map(drop)
 }
 
+/// The number of times that a question is embedded, where the model changes between that and the search.
+const TRIES: usize = 3;
+
 /// Searches in a vectorizer, and returns what its scores measure; `None` if there is no question. Whatever can be refused is
-/// refused before the model is asked, and no table is locked while it is.
+/// refused before the model is asked, and no table is locked while it is. A question that was embedded by a model that is replaced
+/// at that moment is embedded by the new one.
 pub fn search_in(
+    named: &Named,
+    question: Option<&Question>,
+    terms: &Terms,
+    steps: &Steps,
+    receiver: &dyn Receiver,
+) -> Result<Option<Scale>, PgError> {
+    for _ in 1..TRIES {
+        match search_once(named, question, terms, steps, receiver) {
+            Err(error) if is_model_changed(&error) => {}
+            result => return result,
+        }
+    }
+    search_once(named, question, terms, steps, receiver)
+}
+
+fn search_once(
     named: &Named,
     question: Option<&Question>,
     terms: &Terms,
@@ -65,7 +86,11 @@ pub fn search_in(
         }
     };
     let reranker = reranker.as_ref().map(|reranker| reranker as &dyn Reranker);
-    let request = Request { vector, words, ..terms.request.clone() };
+    let made_by = match question {
+        Some(Question::Text(_)) if vector.is_some() => Some(known.entry.config()?.embedding.clone()),
+        _ => None,
+    };
+    let request = Request { vector, made_by, words, ..terms.request.clone() };
     run::search(known, &request, reranker, steps, receiver).map(Some)
 }
 

@@ -95,6 +95,7 @@ fn request(options: Options) -> Result<Request, PgError> {
     };
     Ok(Request {
         vector: None,
+        made_by: None,
         words: None,
         weights,
         fusion: fusion(options.fusion.as_deref())?,

@@ -1,0 +1,164 @@
+//! The two sides of an exchange, and whether they can be exchanged.
+
+use pgrx::{PgSqlErrorCode, pg_sys};
+
+use super::binding::Relations;
+use super::table::Table;
+use super::vectorizer::{self, Entry};
+use super::{dependent_views, destination};
+use crate::pg::error::PgError;
+use crate::pg::sql;
+
+/// A vectorizer, and its tables that are exchanged.
+pub struct Side<'a> {
+    /// The vectorizer.
+    pub entry: &'a Entry,
+    /// Its store.
+    pub store: &'a Table,
+}
+
+impl<'a> Side<'a> {
+    /// Returns a vectorizer as a side of an exchange. Errors (55000) if something of it is missing, and (42501) if its tables belong to
+    /// several roles.
+    pub fn of(entry: &'a Entry) -> Result<Self, PgError> {
+        let Some(store) = &entry.relations.store else {
+            return Err(not_ready(entry, "its store does not exist"));
+        };
+        if !entry.bound {
+            return Err(not_ready(entry, "its tables have not been found yet"));
+        }
+        entry.relations.require_one_owner()?;
+        Ok(Side { entry, store })
+    }
+
+    /// Locks all that is exchanged: those first that others read for long.
+    pub fn hold(&self) -> Result<(), PgError> {
+        let Relations { inbox, work, failed, origin, words, view, .. } = &self.entry.relations;
+        let read = view.iter().chain([self.store]).chain(words);
+        let written = [failed, work, inbox].into_iter().chain(origin);
+        read.chain(written).try_for_each(|table| table.hold(pg_sys::AccessExclusiveLock))
+    }
+
+    /// Errors (40001) if the vectorizer is not as it was read.
+    pub fn require_unchanged(&self) -> Result<(), PgError> {
+        let now = vectorizer::by_id(self.entry.id)?;
+        let same = |now: Entry| now.version == self.entry.version && now.relations == self.entry.relations;
+        if now.is_some_and(same) {
+            return Ok(());
+        }
+        Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
+            format!("vectorizer \"{}\" was changed concurrently", self.entry.name),
+        )
+        .with_hint("Repeat the statement."))
+    }
+}
+
+/// Returns the error for a vectorizer that can't be exchanged.
+pub fn not_ready(entry: &Entry, why: &str) -> PgError {
+    PgError::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("cannot exchange vectorizer \"{}\": {why}", entry.name),
+    )
+    .with_hint("SELECT * FROM ai.vectorizer_health shows what is wrong with it.")
+}
+
+/// Errors (2BP01) if something depends on the store of a vectorizer, or on its views, that would not go over to the store of
+/// another one, and (42P16) if the stores have other columns.
+pub fn require_replaceable(first: &Entry, other: &Entry) -> Result<(), PgError> {
+    let (side, opposite) = (Side::of(first)?, Side::of(other)?);
+    require_same_columns(&side, &opposite)?;
+    require_same_policies(&side, &opposite)?;
+    let views = match has_same_type(side.store, opposite.store)? {
+        true => Vec::new(),
+        false => dependent_views::of(side.store)?,
+    };
+    dependent_views::require_replaceable(side.store, first.relations.words.as_ref(), &views)
+}
+
+/// Errors (42P16) unless both stores have the same columns but for the vectors, which must be pgvector's own: Postgres keeps the
+/// columns that a view reads from changing their types, and so do we.
+fn require_same_columns(side: &Side<'_>, opposite: &Side<'_>) -> Result<(), PgError> {
+    const DIFFERENT: &str = "
+        SELECT coalesce(a.attname, b.attname)::text
+        FROM (SELECT * FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped) a
+        FULL JOIN (SELECT * FROM pg_catalog.pg_attribute WHERE attrelid = $2 AND attnum > 0 AND NOT attisdropped) b
+             ON a.attname = b.attname
+        WHERE coalesce(a.attname, b.attname) <> $3::text
+          AND (a.atttypid, a.atttypmod, a.attcollation) IS DISTINCT FROM (b.atttypid, b.atttypmod, b.attcollation)
+        UNION ALL
+        SELECT a.attname::text
+        FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid IN ($1, $2) AND a.attname = $3::text AND NOT a.attisdropped
+          AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                          JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'vector'
+                          WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = a.atttypid AND d.deptype = 'e')
+        ORDER BY 1 LIMIT 1";
+    let args =
+        [side.store.oid.into(), opposite.store.oid.into(), destination::STORE_VECTORS.to_owned().into()];
+    let different = sql::read_now(DIFFERENT, &args, |row| row.get::<String>(1))?;
+    let Some(column) = different.first() else { return Ok(()) };
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INVALID_TABLE_DEFINITION,
+        format!(
+            "cannot replace {} by {}, because column {} differs",
+            side.store.qualified(),
+            opposite.store.qualified(),
+            sql::ident(column)
+        ),
+    )
+    .with_hint("Give both tables the same columns, with the same types."))
+}
+
+/// Errors (2BP01) if the store has policies of its owner's, which the other one lacks: rows would be seen that they hide.
+fn require_same_policies(side: &Side<'_>, opposite: &Side<'_>) -> Result<(), PgError> {
+    const LACKING: &str = "
+        SELECT coalesce((SELECT p.polname::text FROM pg_catalog.pg_policy p
+                         WHERE p.polrelid = a.oid
+                           AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy q
+                                           WHERE q.polrelid = b.oid AND q.polname = p.polname) LIMIT 1),
+                        CASE WHEN a.relrowsecurity AND NOT b.relrowsecurity OR a.relforcerowsecurity AND NOT b.relforcerowsecurity
+                             THEN 'row security' END)
+        FROM pg_catalog.pg_class a, pg_catalog.pg_class b WHERE a.oid = $1 AND b.oid = $2";
+    let args = [side.store.oid.into(), opposite.store.oid.into()];
+    let lacking = sql::read_now(LACKING, &args, |row| row.get_opt::<String>(1))?;
+    let Some(Some(policy)) = lacking.into_iter().next() else { return Ok(()) };
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+        format!("cannot replace {}, which has row security of its own", side.store.qualified()),
+    )
+    .with_detail(format!("{} lacks: {policy}.", opposite.store.qualified()))
+    .with_hint(
+        "Drop the policy, or put the condition on the source, whose row security holds for its chunks.",
+    ))
+}
+
+/// Returns whether the vectors of two stores have the same type, with the same number of dimensions.
+pub fn has_same_type(store: &Table, other: &Table) -> Result<bool, PgError> {
+    let types = sql::read_now(
+        "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod)
+         FROM pg_catalog.pg_attribute a
+         WHERE a.attrelid IN ($1, $2) AND a.attname = $3::text AND NOT a.attisdropped",
+        &[store.oid.into(), other.oid.into(), destination::STORE_VECTORS.to_owned().into()],
+        |row| row.get::<String>(1),
+    )?;
+    Ok(matches!(types.as_slice(), [one, another] if one == another))
+}
+
+/// Errors (55000) unless both are of one source, and their tables in the same schemas.
+pub fn require_one_source(side: &Side<'_>, opposite: &Side<'_>) -> Result<(), PgError> {
+    let (own, others) = (&side.entry.relations, &opposite.entry.relations);
+    if own.source != others.source {
+        return Err(not_ready(opposite.entry, "it has another source"));
+    }
+    let pairs = [(&own.inbox, &others.inbox), (&own.work, &others.work), (&own.failed, &others.failed)];
+    let moved = pairs.into_iter().chain([(side.store, opposite.store)]).find(|(a, b)| a.schema != b.schema);
+    match moved {
+        None => Ok(()),
+        Some((a, b)) => Err(not_ready(
+            side.entry,
+            &format!("{} and {} are in different schemas", a.qualified(), b.qualified()),
+        )
+        .with_hint("Use ALTER TABLE ... SET SCHEMA to bring them together.")),
+    }
+}
