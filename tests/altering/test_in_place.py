@@ -116,3 +116,22 @@ def test_a_model_that_is_written_into_the_config_by_hand_makes_no_vector_beside_
     assert stub.requests == []
     document.sql(other, ['"stub"'])
     vectorizer.in_step(document, ["id"])
+
+
+def test_rows_that_are_written_meanwhile_are_read_by_the_new_config(document, stub):
+    with document.connect(autocommit=False) as session:
+        session.execute(f"SELECT ai.alter_vectorizer('{NAME}', chunking => ai.chunking_none())")
+        # Nobody writes to the source until that is committed.
+        with document.connect() as other, pytest.raises(psycopg.errors.LockNotAvailable):
+            other.execute("SET lock_timeout = '100ms'")
+            other.execute("INSERT INTO document VALUES (99, 't', 'one|two')")
+        session.commit()
+    document.sql("INSERT INTO document VALUES (99, 't', 'one|two')")
+    vectorizer.idle(document)
+    assert document.sql(f"SELECT chunk FROM {STORE} WHERE id = 99") == [("one|two",)]
+
+
+def test_a_change_of_chunks_needs_a_snapshot_of_now(document):
+    with document.connect(autocommit=False) as session, pytest.raises(psycopg.errors.FeatureNotSupported):
+        session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        session.execute(f"SELECT ai.alter_vectorizer('{NAME}', chunking => ai.chunking_none())")

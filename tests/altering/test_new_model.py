@@ -184,3 +184,37 @@ def test_a_transaction_that_wrote_before_the_switch_is_missed_by_neither(documen
         session.commit()
     vectorizer.in_step(document, ["id"], dimensions=12)
     vectorizer.in_step(document, ["id"], store=f"{STORE}_old")
+
+
+def test_what_was_missed_is_of_the_store_that_misses_it(document, stub):
+    """A trigger of the owner's on the new store fails once, in a transaction that deletes."""
+    alter(document, embedding=model(stub.url, 12), switch_when_ready="false")
+    vectorizer.idle(document)
+    document.sql("INSERT INTO ai._vectorizer_missed (vectorizer_id, reason) SELECT other_id, 'for a test' FROM ai._vectorizer_alteration")
+    document.sql(f"SELECT ai.switch_vectorizer('{NAME}')")
+    assert document.sql("SELECT vectorizer_id FROM ai._vectorizer_missed") == [(1,)]
+
+
+def test_an_index_that_is_built_after_the_switch_has_a_name_of_its_own(document, stub):
+    indexed = "ai.indexing_hnsw(min_rows => 10)"
+    alter(document, indexing=indexed)
+    count = f"SELECT count(*) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam WHERE m.amname = 'hnsw' AND i.indrelid = '{STORE}'::regclass AND i.indisvalid"
+    settles(lambda: document.value(count), 1)
+    alter(document, embedding=model(stub.url, 12), indexing="ai.indexing_none()", switch_when_ready="false")
+    vectorizer.idle(document)
+    document.sql(f"SELECT ai.switch_vectorizer('{NAME}')")
+    assert document.value(count) == 0
+    document.sql(f"SELECT ai.set_scheduling('{NAME}', indexing => {indexed})")
+    settles(lambda: document.value(count), 1)
+
+
+def test_a_restored_dump_of_long_ago_keeps_the_old_state_until_all_is_there(document, stub):
+    alter(document, embedding=model(stub.url, 12), keep_old="'1 day'")
+    switches(document)
+    with document.connect(autocommit=False) as session:
+        # Without its binding, a vectorizer is as in the middle of a restore.
+        session.execute("DELETE FROM ai._vectorizer_binding WHERE vectorizer_id = 1")
+        session.execute("UPDATE ai._vectorizer_alteration SET switched_at = switched_at - interval '2 days'")
+        session.commit()
+    over(document)
+    vectorizer.in_step(document, ["id"], dimensions=12)

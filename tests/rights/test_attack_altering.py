@@ -5,6 +5,7 @@ import pytest
 from support import altering, vectorizer
 from support.altering import NAME, STORE, VIEW, model, switches
 from support.two_roles import alice, mallory, roles  # noqa: F401
+from support.wait import settles
 
 
 @pytest.fixture
@@ -98,3 +99,112 @@ def test_nobody_else_switches_goes_back_or_gives_up(alice, mallory):
             mallory.sql(f"SELECT ai.{call}")
     assert mallory.sees("ai.vectorizer_alterations") == {"ai.vectorizer_alterations": 0}
 
+
+
+@pytest.fixture
+def stranger(document):
+    """A role that may read nothing of the vectorizer, but names it in views of its own."""
+    role = f"stranger_{document.name}"
+    document.sql(f"CREATE ROLE {role} LOGIN; CREATE SCHEMA s AUTHORIZATION {role}")
+    yield role
+    document.sql(f"DROP OWNED BY {role} CASCADE; DROP ROLE {role}")
+
+
+CYCLE = f"""
+    CREATE VIEW s.a AS SELECT embedding_uuid FROM public.{STORE};
+    CREATE VIEW s.b AS SELECT * FROM s.a;
+    CREATE OR REPLACE VIEW s.a AS SELECT s.embedding_uuid FROM public.{STORE} s, s.b
+"""
+
+
+@pytest.mark.parametrize("planted", [
+    CYCLE,
+    f"CREATE MATERIALIZED VIEW s.x AS SELECT 1 AS one FROM public.{STORE} WITH NO DATA",
+    f"CREATE VIEW s.x AS SELECT embedding FROM public.{VIEW}",
+    f"CREATE FUNCTION s.x() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM public.{STORE}; END",
+])  # fmt: skip
+@pytest.mark.parametrize("numbers", [vectorizer.DIMENSIONS, 12])
+def test_what_a_stranger_makes_of_the_store_is_in_nobodys_way(document, stub, stranger, planted, numbers):
+    document.sql(planted, user=stranger)
+    altering.alter(document, embedding=model(stub.url, numbers), keep_old="'0'")
+    settles(lambda: document.value("SELECT count(*) FROM ai.vectorizer_alterations"), 0)
+    vectorizer.in_step(document, ["id"], dimensions=numbers)
+    assert document.value("SELECT count(*) FROM ai.vectorizer") == 1
+
+
+def test_a_view_on_what_is_built_is_in_nobodys_way(document, stub, stranger):
+    alter(document, stub)
+    document.sql(f"CREATE VIEW s.x AS SELECT embedding_uuid FROM public.{VIEW}_new", user=stranger)
+    document.sql(SWITCH)
+    vectorizer.in_step(document, ["id"], dimensions=12)
+
+
+def test_the_owner_of_a_store_gains_nothing_by_the_views_of_others(document, stub, reader):
+    """A column gets a type of the owner's, with a cast that a view of a superuser would use."""
+    document.sql(f"CREATE VIEW watched AS SELECT id FROM {STORE} WHERE chunk = 'x'")
+    altering.alter(document, embedding=model(stub.url), switch_when_ready="false")
+    vectorizer.idle(document)
+    document.sql(f"""
+        DROP VIEW {VIEW}_new;
+        CREATE TYPE mine AS (x text);
+        CREATE FUNCTION evil(mine) RETURNS text LANGUAGE sql AS 'SELECT ''x''';
+        CREATE CAST (mine AS text) WITH FUNCTION evil AS IMPLICIT;
+        ALTER TABLE {STORE}_new ALTER chunk TYPE mine USING row(chunk)::mine
+    """)
+    with pytest.raises(psycopg.errors.InvalidTableDefinition, match="column chunk differs"):
+        document.sql(SWITCH)
+    document.sql("SELECT ai.drop_vectorizer(other_id) FROM ai._vectorizer_alteration; DROP VIEW watched")
+
+
+def test_a_function_that_fits_better_by_now_is_not_called(document, stub, reader):
+    document.sql(f"""
+        CREATE SCHEMA f; GRANT CREATE, USAGE ON SCHEMA f TO {reader};
+        CREATE FUNCTION f.shown(anyelement) RETURNS text LANGUAGE sql AS 'SELECT ''theirs''';
+        CREATE VIEW watched AS SELECT id, f.shown(id) AS shown FROM {STORE}
+    """)
+    alter(document, stub)
+    document.sql("CREATE FUNCTION f.shown(int) RETURNS text LANGUAGE sql AS 'SELECT ''planted'''", user=reader)
+    with pytest.raises(psycopg.errors.InvalidTableDefinition, match="would use other functions"):
+        document.sql(SWITCH)
+    document.sql("DROP FUNCTION f.shown(int)", user=reader)
+    document.sql(SWITCH)
+    assert document.sql("SELECT DISTINCT shown FROM watched") == [("theirs",)]
+    document.sql("DROP VIEW watched; DROP SCHEMA f CASCADE")
+
+
+def test_names_that_are_just_being_taken_are_in_nobodys_way(document, stub, reader):
+    document.sql(f"GRANT CREATE ON SCHEMA public TO {reader}")
+    alter(document, stub)
+    with document.connect(user=reader, autocommit=False) as session:
+        session.execute(f"CREATE TABLE {STORE}_old (mine int)")
+        document.sql(SWITCH)
+    vectorizer.in_step(document, ["id"], dimensions=12)
+
+
+def test_rights_that_were_taken_away_do_not_come_back(document, stub, reader):
+    document.sql(f"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {reader}; REVOKE ALL ON {STORE}, {VIEW} FROM {reader}")
+    try:
+        altering.alter(document, embedding=model(stub.url, 12))
+        readable = f"SELECT relname FROM pg_class WHERE relname ~ '^document_embedding' AND has_table_privilege('{reader}', oid, 'SELECT') AND relkind IN ('r', 'v')"
+        assert document.sql(readable) == []
+        switches(document)
+        assert document.sql(readable) == []
+    finally:
+        document.sql(f"ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM {reader}")
+
+
+def test_a_policy_of_the_store_is_not_lost(document, stub, reader):
+    document.sql(f"ALTER TABLE {STORE} ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON {STORE} USING (id < 3)")
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist, match="row security of its own"):
+        altering.alter(document, embedding=model(stub.url, 12))
+
+
+def test_the_administrators_lists_bind_what_was_declared_under_them(db, stub, roles):
+    alice = roles("alice")
+    alice.declare()
+    db.sql(f"REASSIGN OWNED BY {alice.name} TO postgres")
+    db.sql("SELECT ai.alter_vectorizer('of_alice', embedding => ai.embedding_openai('other', 8), switch_when_ready => false)")
+    assert db.sql("SELECT for_superuser FROM ai.vectorizer") == [(False,), (False,)]
+    db.sql("SELECT ai.switch_vectorizer('of_alice')")
+    assert db.sql("SELECT for_superuser FROM ai.vectorizer") == [(False,), (False,)]
+    db.sql("SELECT ai.drop_vectorizer('of_alice', drop_all => true)")
