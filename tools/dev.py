@@ -10,12 +10,13 @@ import sys
 if sys.version_info < (3, 10):
     sys.exit(f"pgai_rs: this Python is {sys.version.split()[0]}; 3.10 or newer is needed. On Debian: apt-get install python3")
 
-from pgai_dev import bare, checks, debian, dist, imports, matrix, package, pgspot, pgvectorscale, places, python_packages, rust
+from pgai_dev import bare, bill, checks, debian, dist, imports, matrix, package, pgspot, pgvectorscale, places, python_packages, rust
 from pgai_dev import supply_chain, surroundings, toolchain
 from pgai_dev import deb as debian_packages
 from pgai_dev import figures as counting
 from pgai_dev import fuzz as fuzzing
 from pgai_dev import postgres as postgresql
+from pgai_dev import release as releases
 from pgai_dev.deb import roots
 from pgai_dev.console import Failure, locked, run, say, speak_aside, step
 
@@ -114,6 +115,26 @@ def test_packages() -> None:
     become("packages.py", *arguments(), cwd=places.ROOT / "tests")
 
 
+def release() -> None:
+    given = releases.arguments(arguments())
+    if given.check:
+        releases.check(given.tag)
+    else:
+        releases.make(ready(), given.built, given.tag)
+
+
+def release_dry() -> None:
+    """The workflow of a release, here and without a tag; ARGS='--built dist' takes the packages that are there."""
+    checks.tell(roots.missing())
+    os.environ.pop("PG_CONFIG", None)
+    if "--built" not in arguments():
+        for major in places.MAJORS:
+            os.environ["PG"] = major
+            make_package()
+    run([sys.executable, __file__, "test-packages"], env=os.environ | {"ARGS": f"--built {shlex.quote(str(places.DIST))}"})
+    releases.make(ready(), places.DIST, None)
+
+
 def torture() -> None:
     installed()
     os.environ["PYTHONPATH"] = str(places.ROOT / "tools")
@@ -159,7 +180,7 @@ def figures() -> None:
 
 
 def sbom() -> None:
-    supply_chain.list_parts(ready())
+    bill.write(ready(), places.ROOT / bill.NAME)
 
 
 def arguments() -> list[str]:
@@ -177,7 +198,7 @@ def become(*command: str, cwd=places.ROOT) -> None:
 STEPS = {
     step.__name__.replace("_", "-"): step
     for step in (build, install, make_package, make_dist, env, test_tools, test_pure, test_e2e, test_matrix, test_bare, test_packages)
-    + (torture, fuzz, bench, demo, demo_psql, clean_demo, lint, figures, sbom)
+    + (release, release_dry, torture, fuzz, bench, demo, demo_psql, clean_demo, lint, figures, sbom)
 }
 
 
