@@ -11,7 +11,7 @@ export PG PG_CONFIG DESTDIR SUDO ARGS
 .NOTPARALLEL:
 
 .DEFAULT_GOAL = help
-.PHONY: help all build install package dist demo demo-psql clean-demo test test-tools test-pure test-e2e test-matrix test-bare test-packages release release-dry torture fuzz bench lint figures sbom
+.PHONY: help all build install package dist demo demo-elsewhere demo-psql clean-demo test test-tools test-pure test-e2e test-matrix test-bare test-packages release release-dry torture fuzz bench lint figures sbom
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
@@ -35,6 +35,9 @@ dist: ## The last commit's source as PGXN takes it, into dist/
 
 demo: ## See it work on real documents: a private Postgres, an S3 server and a model
 	@$(DEV) demo
+
+demo-elsewhere: ## The demo on servers that run already, by PGHOST, AWS_ENDPOINT_URL and their like
+	@$(DEV) demo-elsewhere
 
 demo-psql: ## Start what the demo left and open psql in it; leaving psql stops everything
 	@$(DEV) demo-psql

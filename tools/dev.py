@@ -158,6 +158,10 @@ def demo() -> None:
     become("demo/demo.py")
 
 
+def demo_elsewhere() -> None:
+    become("demo/demo.py", "--elsewhere")
+
+
 def demo_psql() -> None:
     installed()
     become("demo/demo.py", "--psql")
@@ -198,7 +202,7 @@ def become(*command: str, cwd=places.ROOT) -> None:
 STEPS = {
     step.__name__.replace("_", "-"): step
     for step in (build, install, make_package, make_dist, env, test_tools, test_pure, test_e2e, test_matrix, test_bare, test_packages)
-    + (release, release_dry, torture, fuzz, bench, demo, demo_psql, clean_demo, lint, figures, sbom)
+    + (release, release_dry, torture, fuzz, bench, demo, demo_elsewhere, demo_psql, clean_demo, lint, figures, sbom)
 }
 
 

@@ -20,7 +20,7 @@ def gather(postgres: Postgres, built: Path, version: str) -> Path:
     """Puts packages, source, bill of materials, checksums, provenance and notes into a directory, and returns it.
 
     `built` is the directory of the packages."""
-    directory = places.DIST / f"release-{version}"
+    directory = places.DIST / "release"
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     # `make` is run in the clone.
