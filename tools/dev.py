@@ -5,12 +5,14 @@ import os
 import shlex
 import signal
 import sys
+from itertools import pairwise
+from pathlib import Path
 
 # Before anything is imported that an older one cannot read.
 if sys.version_info < (3, 10):
     sys.exit(f"pgai_rs: this Python is {sys.version.split()[0]}; 3.10 or newer is needed. On Debian: apt-get install python3")
 
-from pgai_dev import bare, bill, checks, debian, dist, imports, matrix, package, pgspot, pgvectorscale, places, python_packages, rust
+from pgai_dev import bare, bill, checks, dist, imports, matrix, package, pgspot, pgvectorscale, places, python_packages, rpm, rust
 from pgai_dev import supply_chain, surroundings, toolchain
 from pgai_dev import deb as debian_packages
 from pgai_dev import figures as counting
@@ -57,7 +59,12 @@ def install() -> None:
 
 
 def make_package() -> None:
-    debian_packages.make(ready_for_packages())
+    postgres = ready_for_packages()
+    debian_packages.make(postgres)
+    if rpm.can_be_made():
+        rpm.make(debian_packages.tree_of(postgres.major), postgres.major)
+    else:
+        say("    No RPM, which is made where rpmbuild is: apt-get install rpm")
 
 
 def ready_for_packages() -> postgresql.Postgres:
@@ -105,9 +112,10 @@ def test_bare() -> None:
 
 def test_packages() -> None:
     checks.tell(roots.missing())
+    model()
     if "--built" not in arguments():
         os.environ.pop("PG_CONFIG", None)
-        for major in debian.RELEASES:
+        for major in values("--major") or sorted(roots.RELEASES):
             os.environ["PG"] = major
             make_package()
         os.environ["ARGS"] = shlex.join([*arguments(), "--built", str(places.DIST)])
@@ -124,15 +132,11 @@ def release() -> None:
 
 
 def release_dry() -> None:
-    """The workflow of a release, here and without a tag; ARGS='--built dist' takes the packages that are there."""
-    checks.tell(roots.missing())
+    """The workflow of a release, here and without a tag; ARGS are those of test-packages, which comes first."""
+    run([sys.executable, __file__, "test-packages"])
     os.environ.pop("PG_CONFIG", None)
-    if "--built" not in arguments():
-        for major in places.MAJORS:
-            os.environ["PG"] = major
-            make_package()
-    run([sys.executable, __file__, "test-packages"], env=os.environ | {"ARGS": f"--built {shlex.quote(str(places.DIST))}"})
-    releases.make(ready(), places.DIST, None)
+    [built] = values("--built") or [places.DIST]
+    releases.make(ready(), Path(built), None)
 
 
 def torture() -> None:
@@ -189,6 +193,11 @@ def sbom() -> None:
 
 def arguments() -> list[str]:
     return shlex.split(os.environ.get("ARGS", ""))
+
+
+def values(option: str) -> list[str]:
+    """Returns what ARGS gives an option, each time that it is there."""
+    return [value for name, value in pairwise(arguments()) if name == option]
 
 
 def become(*command: str, cwd=places.ROOT) -> None:

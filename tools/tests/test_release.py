@@ -7,7 +7,7 @@ import json
 import pytest
 from pgai_dev import bill, places
 from pgai_dev.console import Failure
-from pgai_dev.deb import notices
+from pgai_dev.deb import notices, origin
 from pgai_dev.release import assets, notes, provenance, rules
 
 CHANGELOG = """# Changelog
@@ -102,17 +102,17 @@ def test_provenance_names_each_file_by_its_digest(monkeypatch):
     assert builder == "https://github.com/pgai-rs/pgai_rs/.github/workflows/release.yml@refs/tags/v0.3.0"
 
 
-def test_a_release_has_a_package_of_its_version_for_each_major(tmp_path):
+def test_a_release_takes_the_packages_of_its_version_and_misses_a_major(tmp_path, monkeypatch):
+    monkeypatch.setattr(origin, "upstream", lambda version: version)
     for major in places.MAJORS:
         for version in ("0.3.0-1", "0.3.0~git20261130.abcdef01-1"):
             (tmp_path / f"postgresql-{major}-pgai-rs_{version}_amd64.deb").touch()
     (tmp_path / "pgai_rs_17-0.3.0-1.x86_64.rpm").touch()
-    names = [path.name for path in assets.packages(tmp_path, "0.3.0-1")]
-    assert names == ["pgai_rs_17-0.3.0-1.x86_64.rpm"] + [f"postgresql-{major}-pgai-rs_0.3.0-1_amd64.deb" for major in places.MAJORS]
-
-    (tmp_path / "postgresql-16-pgai-rs_0.3.0-1_amd64.deb").unlink()
-    with pytest.raises(Failure, match="no package of 0.3.0-1 for Postgres 16"):
-        assets.packages(tmp_path, "0.3.0-1")
+    found = assets.packages(tmp_path, "0.3.0")
+    debian = [f"postgresql-{major}-pgai-rs_0.3.0-1_amd64.deb" for major in places.MAJORS]
+    assert [path.name for path in found] == ["pgai_rs_17-0.3.0-1.x86_64.rpm", *debian]
+    assert assets.lacking(found) == []
+    assert assets.lacking([path for path in found if "-16-" not in path.name]) == ["16"]
 
 
 LOCK = """[[package]]

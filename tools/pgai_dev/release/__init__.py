@@ -25,12 +25,17 @@ def make(postgres: Postgres, built: Path, tag: str | None) -> Path:
     """Gathers a release out of a directory of packages, and returns the directory of its assets.
 
     Without a tag it is a dry run: what a tag would be refused for is said, and stops nothing."""
+    # `make` is run in the clone.
+    built = places.ROOT / built
     version = package.version()
     step(f"Gathering the release of {version}")
     if tag is not None:
         check(tag)
+        if lacking := assets.lacking(assets.packages(built, version)):
+            raise Failure(f"{built} has no package of {version} for Postgres {', '.join(lacking)}")
     else:
-        for reason in rules.refusals(f"v{version}", rules.Tree.here()):
+        lacking = [f"there is no package for Postgres {major}" for major in assets.lacking(assets.packages(built, version))]
+        for reason in rules.refusals(f"v{version}", rules.Tree.here()) + lacking:
             say(f"    a tag would be refused: {reason}")
     return assets.gather(postgres, built, version)
 

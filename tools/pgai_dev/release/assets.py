@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from .. import bill, dist, places
-from ..console import Failure, output, say
+from ..console import output, say
 from ..deb import control, origin
 from ..postgres import Postgres
 from . import notes, provenance
@@ -23,8 +23,7 @@ def gather(postgres: Postgres, built: Path, version: str) -> Path:
     directory = places.DIST / "release"
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    # `make` is run in the clone.
-    for package in packages(places.ROOT / built, f"{origin.upstream(version)}-1"):
+    for package in packages(built, version):
         shutil.copy2(package, directory)
     dist.write(directory / f"{dist.name()}.zip")
     bill.write(postgres, directory / bill.NAME)
@@ -42,9 +41,11 @@ def gather(postgres: Postgres, built: Path, version: str) -> Path:
 
 
 def packages(built: Path, version: str) -> list[Path]:
-    """Returns the packages of that version, each major's of each architecture."""
-    found = sorted(path for kind in ("deb", "rpm") for path in built.glob(f"*pgai[-_]rs*{version}*.{kind}"))
-    lacking = [major for major in places.MAJORS if not any(path.name.startswith(control.name(major)) for path in found)]
-    if lacking:
-        raise Failure(f"{built} has no package of {version} for Postgres {', '.join(lacking)}")
-    return found
+    """Returns the packages of what is built of this commit, each major's of each architecture."""
+    called = f"{origin.upstream(version)}-1"
+    return sorted(path for kind in ("deb", "rpm") for path in built.glob(f"*pgai[-_]rs*{called}*.{kind}"))
+
+
+def lacking(found: list[Path]) -> list[str]:
+    """Returns the majors that have no package among these."""
+    return [major for major in places.MAJORS if not any(path.name.startswith(control.name(major)) for path in found)]
