@@ -219,7 +219,7 @@ def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in STEPS:
         sys.exit(f"usage: tools/dev.py {'|'.join(STEPS)}")
     os.umask(0o022)
-    surroundings.clean()
+    surroundings.clean(surroundings.SERVERS if sys.argv[1] == "demo-elsewhere" else ())
     toolchain.choose()
     # A SIGTERM ends like a Ctrl-C: what runs below gets the chance to stop what it started.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from pgai_dev import places
+from pgai_dev import places, surroundings
 from pgai_dev.deb import control, layout_of
 
 CONTAINERS = places.ROOT / "containers"
@@ -75,6 +75,7 @@ def test_the_compose_file_runs_what_the_package_and_the_tree_have():
     for name in ("model-files", "demo"):
         script = COMPOSE["services"][name]["command"][1]
         assert (places.ROOT / script.removeprefix("/pgai_rs/")).is_file()
+    assert set(COMPOSE["services"]["demo"]["environment"]) <= {*surroundings.SERVERS}
     help_says = subprocess.run(["make", "help"], capture_output=True, text=True, cwd=places.ROOT).stdout
     assert COMPOSE["services"]["demo"]["command"][2] in help_says
 
