@@ -11,7 +11,7 @@ export PG PG_CONFIG DESTDIR SUDO ARGS
 .NOTPARALLEL:
 
 .DEFAULT_GOAL = help
-.PHONY: help all build install package dist demo demo-psql clean-demo test test-tools test-pure test-e2e test-matrix test-bare test-packages torture fuzz bench lint figures sbom
+.PHONY: help all build install package dist demo demo-elsewhere demo-psql clean-demo test test-tools test-pure test-e2e test-matrix test-bare test-packages release release-dry torture fuzz bench lint figures sbom
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
@@ -35,6 +35,9 @@ dist: ## The last commit's source as PGXN takes it, into dist/
 
 demo: ## See it work on real documents: a private Postgres, an S3 server and a model
 	@$(DEV) demo
+
+demo-elsewhere: ## The demo on servers that run already, by PGHOST, AWS_ENDPOINT_URL and their like
+	@$(DEV) demo-elsewhere
 
 demo-psql: ## Start what the demo left and open psql in it; leaving psql stops everything
 	@$(DEV) demo-psql
@@ -62,6 +65,12 @@ test-bare: ## `make demo` and `make test` on bare systems, as root: ARGS='--rele
 test-packages: ## Packages as strangers use them, in Debian 12 and 13, as root: ARGS='--built dist'
 	@$(DEV) test-packages
 
+release: ## Gather a release out of the packages in dist/: ARGS='--tag v0.3.0', and --check to look only
+	@$(DEV) release
+
+release-dry: ## What the workflow does on a tag, here and without one, as root: ARGS='--built dist'
+	@$(DEV) release-dry
+
 torture: ## Kill, cut and throttle it for minutes: ARGS='--seconds 600 --seed 1'
 	@$(DEV) torture
 
@@ -77,5 +86,5 @@ lint: ## Imports, formatting, clippy, rustdoc, pgspot, and cargo-deny if it is i
 figures: ## Count what the code is like; ARGS='--json', '--at COMMIT', '--places KIND'
 	@$(DEV) figures
 
-sbom: ## List what the extension is built of, in pgai_rs.cdx.json; needs cargo-cyclonedx
+sbom: ## List what the packages contain of others, in pgai_rs.cdx.json
 	@$(DEV) sbom

@@ -1,8 +1,9 @@
 """Documents in S3, found by meaning, kept in step by a worker inside Postgres.
 
-    demo.py          the whole story, then stops everything
-    demo.py --psql   starts what the story left and opens psql in it
-    demo.py --clean  removes what the demo made
+    demo.py              the whole story, then stops everything
+    demo.py --elsewhere  the story on servers that run already, which go on running
+    demo.py --psql       starts what the story left and opens psql in it
+    demo.py --clean      removes what the demo made
 """
 
 import os
@@ -19,6 +20,7 @@ from pgai_dev import places
 from pgai_dev.console import Failure, say
 from support.wait import INTERVAL, eventually
 
+import elsewhere
 import house
 from show import Progress, cited, code, heading, hit
 
@@ -55,6 +57,11 @@ def main() -> None:
         say(f"Removed {places.DEMO}. What was downloaded and built for the demo and the tests alike stays")
         say(f"in {places.CACHE}; removing that directory as well leaves nothing of pgai_rs.")
         return
+    if "--elsewhere" in sys.argv:
+        home = elsewhere.Elsewhere()
+        with home.open():
+            tell(home, home.database())
+        return
     openai = bool(os.environ.get("OPENAI"))
     if openai and not os.environ.get("OPENAI_API_KEY"):
         raise Failure("OPENAI=1 needs the key in the environment variable OPENAI_API_KEY")
@@ -69,7 +76,7 @@ def main() -> None:
         say_goodbye(openai)
 
 
-def tell(home: house.House, database) -> None:
+def tell(home: house.House | elsewhere.Elsewhere, database) -> None:
     create(home, database)
     wait_until_embedded(database)
     ask(database)
@@ -77,7 +84,7 @@ def tell(home: house.House, database) -> None:
     ask_by_names(database)
 
 
-def create(home: house.House, database) -> None:
+def create(home: house.House | elsewhere.Elsewhere, database) -> None:
     heading(f"{len(home.documents)} documents lie in the bucket s3://{house.BUCKET} (a part of Django's documentation, two PDFs and a Word document).")
     model = "'text-embedding-3-small', 768" if home.openai else "'all-MiniLM-L6-v2', 384"
     statements = [
@@ -141,7 +148,7 @@ def ask(database) -> None:
             hit(rank, *row)
 
 
-def keep_in_step(home: house.House, database) -> None:
+def keep_in_step(home: house.House | elsewhere.Elsewhere, database) -> None:
     heading("It stays in step with the table and the bucket. A document is added, rewritten and deleted:")
     key, number = "office.txt", 0
     question = "When can I visit the office?"

@@ -5,17 +5,20 @@ import os
 import shlex
 import signal
 import sys
+from itertools import pairwise
+from pathlib import Path
 
 # Before anything is imported that an older one cannot read.
 if sys.version_info < (3, 10):
     sys.exit(f"pgai_rs: this Python is {sys.version.split()[0]}; 3.10 or newer is needed. On Debian: apt-get install python3")
 
-from pgai_dev import bare, checks, debian, dist, imports, matrix, package, pgspot, pgvectorscale, places, python_packages, rust
+from pgai_dev import bare, bill, checks, dist, imports, matrix, package, pgspot, pgvectorscale, places, python_packages, rpm, rust
 from pgai_dev import supply_chain, surroundings, toolchain
 from pgai_dev import deb as debian_packages
 from pgai_dev import figures as counting
 from pgai_dev import fuzz as fuzzing
 from pgai_dev import postgres as postgresql
+from pgai_dev import release as releases
 from pgai_dev.deb import roots
 from pgai_dev.console import Failure, locked, run, say, speak_aside, step
 
@@ -56,7 +59,12 @@ def install() -> None:
 
 
 def make_package() -> None:
-    debian_packages.make(ready_for_packages())
+    postgres = ready_for_packages()
+    debian_packages.make(postgres)
+    if rpm.can_be_made():
+        rpm.make(debian_packages.tree_of(postgres.major), postgres.major)
+    else:
+        say("    No RPM, which is made where rpmbuild is: apt-get install rpm")
 
 
 def ready_for_packages() -> postgresql.Postgres:
@@ -104,14 +112,31 @@ def test_bare() -> None:
 
 def test_packages() -> None:
     checks.tell(roots.missing())
+    model()
     if "--built" not in arguments():
         os.environ.pop("PG_CONFIG", None)
-        for major in debian.RELEASES:
+        for major in values("--major") or sorted(roots.RELEASES):
             os.environ["PG"] = major
             make_package()
         os.environ["ARGS"] = shlex.join([*arguments(), "--built", str(places.DIST)])
     os.environ["PYTHONPATH"] = str(places.ROOT / "tools")
     become("packages.py", *arguments(), cwd=places.ROOT / "tests")
+
+
+def release() -> None:
+    given = releases.arguments(arguments())
+    if given.check:
+        releases.check(given.tag)
+    else:
+        releases.make(ready(), given.built, given.tag)
+
+
+def release_dry() -> None:
+    """The workflow of a release, here and without a tag; ARGS are those of test-packages, which comes first."""
+    run([sys.executable, __file__, "test-packages"])
+    os.environ.pop("PG_CONFIG", None)
+    [built] = values("--built") or [places.DIST]
+    releases.make(ready(), Path(built), None)
 
 
 def torture() -> None:
@@ -137,6 +162,10 @@ def demo() -> None:
     become("demo/demo.py")
 
 
+def demo_elsewhere() -> None:
+    become("demo/demo.py", "--elsewhere")
+
+
 def demo_psql() -> None:
     installed()
     become("demo/demo.py", "--psql")
@@ -159,11 +188,16 @@ def figures() -> None:
 
 
 def sbom() -> None:
-    supply_chain.list_parts(ready())
+    bill.write(ready(), places.ROOT / bill.NAME)
 
 
 def arguments() -> list[str]:
     return shlex.split(os.environ.get("ARGS", ""))
+
+
+def values(option: str) -> list[str]:
+    """Returns what ARGS gives an option, each time that it is there."""
+    return [value for name, value in pairwise(arguments()) if name == option]
 
 
 def become(*command: str, cwd=places.ROOT) -> None:
@@ -177,7 +211,7 @@ def become(*command: str, cwd=places.ROOT) -> None:
 STEPS = {
     step.__name__.replace("_", "-"): step
     for step in (build, install, make_package, make_dist, env, test_tools, test_pure, test_e2e, test_matrix, test_bare, test_packages)
-    + (torture, fuzz, bench, demo, demo_psql, clean_demo, lint, figures, sbom)
+    + (release, release_dry, torture, fuzz, bench, demo, demo_elsewhere, demo_psql, clean_demo, lint, figures, sbom)
 }
 
 
@@ -185,7 +219,7 @@ def main() -> None:
     if len(sys.argv) != 2 or sys.argv[1] not in STEPS:
         sys.exit(f"usage: tools/dev.py {'|'.join(STEPS)}")
     os.umask(0o022)
-    surroundings.clean()
+    surroundings.clean(surroundings.SERVERS if sys.argv[1] == "demo-elsewhere" else ())
     toolchain.choose()
     # A SIGTERM ends like a Ctrl-C: what runs below gets the chance to stop what it started.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))

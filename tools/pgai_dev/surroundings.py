@@ -7,13 +7,16 @@ OURS = ("PG", "PG_CONFIG")
 # libpq's and pgrx's; Python's and pytest's; make's, whose jobs are not cargo's; the AWS SDKs', for
 # the tests and the demo have an S3 of their own; where pip installs, and in which manner.
 FOREIGN = ("PG", "PYTHON", "PYTEST_", "MAKE", "MFLAGS", "GNUMAKEFLAGS", "AWS_")
+# What says where servers are that run already, for the step that is meant for them.
+SERVERS = ("PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID")
+SERVERS += ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION")
 PIP = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV", "PIP_NO_DEPS", "PIP_DRY_RUN")
 LOCAL = "127.0.0.1,localhost,::1"
 
 
-def cleaned(given: dict[str, str]) -> dict[str, str]:
-    """The environment without what would mislead, and with what must hold."""
-    kept = {name: value for name, value in given.items() if not _foreign(name)}
+def cleaned(given: dict[str, str], wanted: tuple[str, ...] = ()) -> dict[str, str]:
+    """Returns the environment without what would mislead, and with what must hold; some names may be wanted."""
+    kept = {name: value for name, value in given.items() if name in wanted or not _foreign(name)}
     for name in ("NO_PROXY", "no_proxy"):
         # The servers of the tests and the demo are on this machine.
         kept[name] = ",".join(filter(None, (kept.get(name), LOCAL)))
@@ -32,9 +35,9 @@ def _foreign(name: str) -> bool:
     return name.startswith(FOREIGN) or name in PIP
 
 
-def clean() -> None:
+def clean(wanted: tuple[str, ...] = ()) -> None:
     """Makes it this process's own."""
-    wanted = cleaned(dict(os.environ))
-    for name in os.environ.keys() - wanted.keys():
+    kept = cleaned(dict(os.environ), wanted)
+    for name in os.environ.keys() - kept.keys():
         del os.environ[name]
-    os.environ.update(wanted)
+    os.environ.update(kept)

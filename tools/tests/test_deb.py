@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from pgai_dev.console import Failure
-from pgai_dev.deb import archive, documents, leaks, notices, origin, spdx
+from pgai_dev.deb import archive, control, documents, leaks, notices, origin, spdx
 
 ALLOWED = {"MIT", "Apache-2.0", "Unicode-3.0"}
 
@@ -113,3 +113,9 @@ def test_the_same_files_make_the_same_package(tmp_path):
         made.append(archive.pack(tree, fields, 1_700_000_000, tmp_path / str(number)))
     assert [path.name for path in made] == ["x_1-1_all.deb"] * 2
     assert made[0].read_bytes() == made[1].read_bytes()
+
+
+def test_a_newer_glibc_than_the_oldest_systems_have_is_an_error():
+    control.check_glibc(["libc6 (>= 2.34)", "libgcc-s1 (>= 4.2)"])
+    with pytest.raises(Failure, match=r"libc6 \(>= 2.35\) is needed, and systems that packages are for have 2.34"):
+        control.check_glibc(["libgcc-s1 (>= 4.2)", "libc6 (>= 2.35)"])

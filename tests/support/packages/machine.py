@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 from pgai_dev.console import Failure
+from pgai_dev.deb import layout_of
 
 from support.packages.root import Root
 from support.wait import eventually
@@ -12,8 +13,10 @@ DATABASE = "app"
 
 
 class Machine:
-    def __init__(self, root: Root, major: str, environment: dict[str, str]):
+    def __init__(self, root: Root, major: str, environment: dict[str, str], *, stands_in: bool = False):
         self.root, self.major = root, major
+        # A server that makes no cluster when it is installed, and knows no TLS.
+        self._stands_in = stands_in
         # The server's own: keys, and where S3 is.
         self._environment = environment
         self._etc = f"/etc/postgresql/{major}/main"
@@ -37,8 +40,22 @@ class Machine:
     def forget_setting(self, name: str) -> None:
         self.root.run("pg_conftool", self.major, "main", "remove", name)
 
+    def files(self) -> list[str]:
+        """Returns the paths of our library, its program, control file and scripts."""
+        layout = layout_of(self.major)
+        directories = [self.root.path / str(path).lstrip("/") for path in (layout.library, layout.extension)]
+        found = sorted(path for directory in directories for path in directory.glob("pgai_rs*"))
+        return [f"/{path.relative_to(self.root.path)}" for path in found]
+
     def create_cluster(self) -> None:
         self.root.run("pg_createcluster", self.major, "main")
+        if self._stands_in:
+            self.root.run("pg_conftool", self.major, "main", "set", "ssl", "off")
+
+    def ensure_cluster(self) -> None:
+        """Makes the cluster that the package of a server makes by itself."""
+        if self._stands_in:
+            self.create_cluster()
 
     def drop_clusters(self) -> None:
         """Drops all clusters, also those that the packages of servers have made."""

@@ -14,6 +14,8 @@ from support.wait import eventually
 
 # How this machine reaches servers, for apt in there to reach them the same way.
 REACHING = ("/etc/resolv.conf", "/etc/hosts")
+# A mirror may keep a copy of a release that is not finished yet for longer than the weeks that it is good for.
+OLD_COPIES = 'Acquire::Check-Valid-Until "false"'
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -31,7 +33,8 @@ class Root:
         self._keeper: subprocess.Popen | None = None
 
     def __enter__(self) -> "Root":
-        run(["mmdebstrap", "--variant=apt", "--mode=root", self.release, self.path, debian.mirror()], log=self._log)
+        options = ["--variant=apt", "--mode=root", f"--aptopt={OLD_COPIES}"]
+        run(["mmdebstrap", *options, self.release, self.path, debian.mirror()], log=self._log)
         for path in REACHING:
             if Path(path).exists():
                 shutil.copy2(path, self.path / path.lstrip("/"))

@@ -4,11 +4,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from pgai_dev import debian, package, postgres
+from pgai_dev import package, postgres
 from pgai_dev.console import Failure, say, step
-from pgai_dev.deb import archive
+from pgai_dev.deb import archive, roots
 
-from support.packages import extra, ways
+from support.packages import demo, extra, measures, ways
 from support.packages.machine import Machine
 from support.packages.root import Root
 from support.s3 import S3Server
@@ -17,14 +17,20 @@ from support.stub import Stub
 # That whose files an upgrade begins with.
 EARLIER = "0.2.0"
 KEY = {"OPENAI_API_KEY": "sk-test"}
+# That of the compose file.
+TELLING = "17"
 
 
 class Packages:
     """Our packages by major, and what has to be installed with them."""
 
-    def __init__(self, made: list[Path], server_without_pgvector: postgres.Postgres, directory: Path):
+    def __init__(self, made: list[Path], servers: dict[str, postgres.Postgres], directory: Path):
         self._ours = {path.name.split("-")[1]: path for path in made}
-        self._vector = {server_without_pgvector.major: extra.vector(server_without_pgvector, directory)}
+        # What the releases of Debian lack.
+        lacking = {"15": [extra.vector], "16": [extra.server, extra.vector]}
+        self._beside = {
+            major: [pack(servers[major], directory) for pack in packs] for major, packs in lacking.items() if major in self._ours
+        }
         self.earlier = {major: extra.earlier(path, EARLIER, directory) for major, path in self._ours.items()}
         for path in made:
             _same_again(path, directory)
@@ -32,7 +38,11 @@ class Packages:
     def of(self, major: str) -> list[Path]:
         if major not in self._ours:
             raise Failure(f"there is no package for Postgres {major}")
-        return [self._ours[major], *filter(None, [self._vector.get(major)])]
+        return [self._ours[major], *self._beside.get(major, [])]
+
+    @property
+    def majors(self) -> list[str]:
+        return sorted(self._ours)
 
 
 def _same_again(made: Path, directory: Path) -> None:
@@ -46,8 +56,9 @@ def _same_again(made: Path, directory: Path) -> None:
     again.unlink()
 
 
-def run_all(made: list[Path], server_without_pgvector: postgres.Postgres, directory: Path) -> None:
-    packages = Packages(made, server_without_pgvector, directory)
+def run_all(made: list[Path], servers: dict[str, postgres.Postgres], directory: Path) -> None:
+    """Goes all ways with each of these packages; `servers` are those that packages are made of."""
+    packages = Packages(made, servers, directory)
     stub, s3 = Stub(), S3Server(directory)
     bucket = s3.bucket("my-bucket")
     bucket.put("handbook.md", ways.HANDBOOK)
@@ -55,19 +66,22 @@ def run_all(made: list[Path], server_without_pgvector: postgres.Postgres, direct
     bucket.put("other.html", ways.PAGE.replace("Canteen", "Garden"))
     times = {}
     try:
-        for major, release in debian.RELEASES.items():
-            with Root(release, directory) as root:
-                machine = Machine(root, major, KEY | s3.env)
-                times[release] = _ways_of(machine, packages, stub.url)
-                if release == debian.RELEASES["17"]:
-                    step(f"{release}: from Postgres 15 to 17 by pg_upgradecluster")
+        for major in packages.majors:
+            with Root(roots.RELEASES[major], directory) as root:
+                machine = Machine(root, major, KEY | s3.env, stands_in=major in roots.STANDS_IN)
+                times[f"{root.release}, Postgres {major}"] = _ways_of(machine, packages, stub.url)
+                if major == TELLING:
+                    step(f"{root.release}: the demo, with what containers/compose.yaml puts together")
+                    _shown(machine, lambda: demo.tell(machine, s3, directory))
+                if major == "17" and "15" in packages.majors:
+                    step(f"{root.release}: from Postgres 15 to 17 by pg_upgradecluster")
                     old = Machine(root, "15", KEY)
                     _shown(machine, lambda: ways.next_major(old, machine, packages.of("15"), packages.of("17"), stub.url))
     finally:
         s3.stop()
         stub.close()
-    for release, stages in times.items():
-        say(f"\nA stranger's way on Debian's {release}, seconds since `apt install`:")
+    for where, stages in times.items():
+        say(f"\nA stranger's way on Debian's {where}, seconds since `apt install`:")
         for what, seconds in stages:
             say(f"    {seconds:6.1f}  {what}")
 
@@ -77,8 +91,10 @@ def _ways_of(machine: Machine, packages: Packages, model_url: str) -> list[tuple
     ours = packages.of(major)
     step(f"{release}: from apt install to the first search, on Postgres {major}")
     watch = _shown(machine, lambda: ways.first_search(machine, ours, model_url))
+    step(f"{release}: what it takes before it is used")
+    _shown(machine, lambda: measures.measure(machine))
     step(f"{release}: mounted elsewhere")
-    _shown(machine, lambda: ways.mounted(machine))
+    _shown(machine, lambda: ways.mounted(machine, ours[0]))
     step(f"{release}: removed, read, and installed again")
     _shown(machine, lambda: ways.away_and_back(machine, ours))
     step(f"{release}: from the files of {EARLIER}, and not back")

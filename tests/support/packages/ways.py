@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pgai_dev import debian, places
 from pgai_dev.console import Failure
-from pgai_dev.deb import control
+from pgai_dev.deb import control, roots
 
 from support.packages.machine import DATABASE, Machine, Watch
 
@@ -39,6 +39,7 @@ def first_search(machine: Machine, packages: list[Path], model_url: str) -> Watc
     declare, search = readme()
     watch = Watch()
     machine.install(*packages)
+    machine.ensure_cluster()
     watch.stage("apt install, with Postgres itself")
     configure(machine, model_url)
     machine.restart()
@@ -75,16 +76,29 @@ def configure(machine: Machine, model_url: str) -> None:
     )
 
 
-def mounted(machine: Machine) -> None:
-    """The library and its program may lie where dynamic_library_path leads, as in an image that is mounted."""
-    place, mount = f"/usr/lib/postgresql/{machine.major}/lib", "/extensions/pgai_rs/lib"
-    machine.root.run("sh", "-c", f"mkdir --parents {mount} && mv {place}/pgai_rs* {mount}")
-    machine.settings(dynamic_library_path=f"{mount}:$libdir")
+def mounted(machine: Machine, package: Path) -> None:
+    """The package laid out as the image for CloudNativePG is, and found there by the paths that the operator sets. Before
+    Postgres 18 the control file and the scripts cannot lie elsewhere."""
+    image, script = "/extensions/pgai_rs", places.ROOT / "containers" / "lay-out.sh"
+    machine.root.run("sh", machine.root.take(script), machine.root.take(package), image)
+    moved = machine.files() if int(machine.major) >= 18 else [path for path in machine.files() if "/share/" not in path]
+    for path in moved:
+        machine.root.run("mv", path, f"{path}.away")
+    paths = {"dynamic_library_path": f"$libdir:{image}/lib"}
+    if int(machine.major) >= 18:
+        paths["extension_control_path"] = f"$system:{image}/share"
+    machine.settings(**paths)
     machine.restart()
+
     machine.sql("UPDATE document SET uri = 's3://my-bucket/other.html' WHERE title = 'Page'")
     machine.eventually("SELECT count(*) = 1 FROM document_embeddings WHERE title = 'Page' AND chunk LIKE '%Garden%'", "t")
-    machine.root.run("sh", "-c", f"mv {mount}/pgai_rs* {place}")
-    machine.forget_setting("dynamic_library_path")
+    machine.sql("CREATE DATABASE mounted", database="postgres")
+    machine.sql("CREATE EXTENSION pgai_rs CASCADE", database="mounted")
+    machine.sql("DROP DATABASE mounted", database="postgres")
+    for path in moved:
+        machine.root.run("mv", f"{path}.away", path)
+    for name in paths:
+        machine.forget_setting(name)
     machine.restart()
 
 
@@ -165,7 +179,7 @@ def _no_way_back(machine: Machine, earlier: Path) -> None:
 
 def next_major(old: Machine, new: Machine, old_packages: list[Path], new_packages: list[Path], model_url: str) -> None:
     """A cluster with a live vectorizer is upgraded by Debian's own tool, with the packages of both majors."""
-    old.root.write("/etc/apt/sources.list.d/before.list", f"deb {debian.mirror()} {debian.RELEASES[old.major]} main\n")
+    old.root.write("/etc/apt/sources.list.d/before.list", f"deb {debian.mirror()} {roots.RELEASES[old.major]} main\n")
     old.install(*old_packages, *new_packages)
     old.drop_clusters()
     old.create_cluster()

@@ -28,7 +28,7 @@ def make(postgres: Postgres) -> Path:
     step(f"Building the package of pgai_rs for Postgres {postgres.major}")
     rust.compile_for_packages(postgres)
     epoch = origin.epoch()
-    tree, version = places.CACHE / "package" / postgres.major, f"{origin.upstream(package.version())}-1"
+    tree, version = tree_of(postgres.major), f"{origin.upstream(package.version())}-1"
     shutil.rmtree(tree, ignore_errors=True)
     layout = layout_of(postgres.major).below(tree)
     package.lay_out(layout, places.PACKAGES_TARGET / "release")
@@ -43,6 +43,11 @@ def make(postgres: Postgres) -> Path:
     say(f"    needs {fields['Depends']}")
     _examine(made)
     return made
+
+
+def tree_of(major: str) -> Path:
+    """Returns where the files of a package lie before they are packed."""
+    return places.CACHE / "package" / major
 
 
 def layout_of(major: str) -> package.Layout:

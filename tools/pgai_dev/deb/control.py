@@ -12,6 +12,8 @@ HOMEPAGE = "https://github.com/pgai-rs/pgai_rs"
 SOURCE = "pgai-rs"
 # That with which pgai_rs is tried.
 PGVECTOR = "0.8"
+# That of Red Hat Enterprise Linux 9 and its like, of which Ubuntu 22.04 has a newer one.
+GLIBC = (2, 34)
 DESCRIPTION = """Embeddings that stay in step with rows and S3 documents
  pgai_rs is an extension of PostgreSQL. A vectorizer is declared once, in SQL;
  from then on a background worker of the server keeps embeddings, which
@@ -60,4 +62,14 @@ def shared_libraries(binaries: list[Path]) -> list[str]:
     found = re.search(r"^shlibs:Depends=(.+)$", said, re.MULTILINE)
     if not found:
         raise Failure(f"dpkg-shlibdeps names no packages: {said}")
-    return found[1].split(", ")
+    needed = found[1].split(", ")
+    check_glibc(needed)
+    return needed
+
+
+def check_glibc(needed: list[str]) -> None:
+    """Ends if a newer glibc is needed than that of the oldest systems that packages are for."""
+    for package in needed:
+        version = re.search(r"^libc6 \(>= (\d+)\.(\d+)\)$", package)
+        if version and tuple(map(int, version.groups())) > GLIBC:
+            raise Failure(f"{package} is needed, and systems that packages are for have {'.'.join(map(str, GLIBC))}")

@@ -36,8 +36,14 @@ impl Matrix {
 
     /// Returns the length of what was a unit upwards.
     pub(super) fn height(self) -> f32 {
-        self.0[2].hypot(self.0[3])
+        length(self.0[2], self.0[3])
     }
+}
+
+/// Returns the length of a vector. `f32::hypot` is a newer function of glibc than all others that the program needs.
+pub(super) fn length(x: f32, y: f32) -> f32 {
+    let (x, y) = (f64::from(x), f64::from(y));
+    (x * x + y * y).sqrt() as f32
 }
 
 /// A rectangle, with y downwards.

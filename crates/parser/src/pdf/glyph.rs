@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use unpdf::parser::backend::BackendFontInfo;
 
-use super::geometry::Matrix;
+use super::geometry::{Matrix, length};
 
 /// The look of a letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -148,11 +148,11 @@ pub(super) fn spelled_out(letter: char) -> Option<&'static str> {
 /// Returns the direction of a line, and its unit vector.
 pub(super) fn direction(start: (f32, f32), end: (f32, f32), matrix: Matrix) -> (Direction, (f32, f32)) {
     let (mut x, mut y) = (end.0 - start.0, end.1 - start.1);
-    if x.hypot(y) < 1e-3 {
+    if length(x, y) < 1e-3 {
         (x, y) = (matrix.0[0], matrix.0[1]);
     }
-    let length = x.hypot(y).max(1e-6);
-    let (x, y) = (x / length, y / length);
+    let unit = length(x, y).max(1e-6);
+    let (x, y) = (x / unit, y / unit);
     if y.abs() < 0.03 {
         return if x >= 0.0 { (Direction::Right, (1.0, 0.0)) } else { (Direction::Left, (-1.0, 0.0)) };
     }

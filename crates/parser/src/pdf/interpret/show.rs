@@ -1,7 +1,7 @@
 //! Showing text: where its letters stand on the page.
 
 use super::super::font::FontPiece;
-use super::super::geometry::Matrix;
+use super::super::geometry::{Matrix, length};
 use super::super::glyph::{Glyph, Style, along, direction, spelled_out};
 use super::super::lexer::Operand;
 use super::Interpreter;
@@ -88,7 +88,7 @@ impl Interpreter<'_> {
         }
         let (turn, (dx, dy)) = direction(start, end, matrix);
         let (x, y) = along(turn, start, (dx, dy), self.extent);
-        let length = (end.0 - start.0).hypot(end.1 - start.1);
+        let length = length(end.0 - start.0, end.1 - start.1);
         let middle = ((start.0 + end.0) / 2.0 + dy * size * 0.3, (start.1 + end.1) / 2.0 - dx * size * 0.3);
         let link =
             self.links.iter().rev().find(|(area, _)| area.contains(middle)).map_or(0, |(_, link)| *link);
