@@ -15,6 +15,7 @@ use super::network::await_answer;
 use super::remembered::{Asked, NamedModel, QueryInput, remember, remembered, remembered_of};
 use crate::access;
 use crate::catalog::binding::{self, Relations};
+use crate::catalog::definitions;
 use crate::catalog::usage::QueryBill;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::visibility::may_read;
@@ -147,7 +148,7 @@ pub fn embed_question(entry: &Entry, question: String) -> Result<Embedded, PgErr
 
 /// Asks a model, unless it was asked the same in this statement, and remembers its answer for the rest of the statement.
 fn embed_anew(model: NamedModel, input: QueryInput, resolved: ResolvedModel) -> Result<Embedded, PgError> {
-    let ResolvedModel { embedding, role, author, vectorizer } = resolved;
+    let ResolvedModel { generation, embedding, role, author, vectorizer } = resolved;
     let callers = match &model {
         NamedModel::Given(_, own) => own.as_ref(),
         NamedModel::Id(_) | NamedModel::Name(_) | NamedModel::Config(_) => None,
@@ -161,12 +162,14 @@ fn embed_anew(model: NamedModel, input: QueryInput, resolved: ResolvedModel) -> 
         Some(vector) => Embedded { vector, tokens: None },
         None => ask(&asked, &input, vectorizer)?,
     };
-    remember(model, asked, input, &embedded.vector);
+    remember(model, generation, asked, input, &embedded.vector);
     Ok(embedded)
 }
 
 /// A model to be asked.
 struct ResolvedModel {
+    /// The generation of the definitions before it was looked up.
+    generation: u64,
     /// Its config.
     embedding: Embedding,
     /// The role whose rights decide where a request may go.
@@ -181,11 +184,13 @@ struct ResolvedModel {
 /// caller's own config the caller. Returns `None` if there is no such vectorizer or the caller does not see
 /// it.
 fn asked(model: &NamedModel) -> Result<Option<ResolvedModel>, PgError> {
+    let generation = definitions::generation();
     let found = match model {
         NamedModel::Config(config) | NamedModel::Given(config, _) => {
             let role = current_user();
             let embedding = declare::embedding::of_caller(config.clone())?;
             return Ok(Some(ResolvedModel {
+                generation,
                 embedding,
                 role,
                 author: rights::author(role),
@@ -220,7 +225,13 @@ fn of_vectorizer(entry: &Entry) -> Result<ResolvedModel, PgError> {
     // The rights that decide must be the owner's, and not those of a role that was given the source.
     entry.relations.require_one_owner()?;
     let embedding = entry.model()?.clone();
-    Ok(ResolvedModel { embedding, role: entry.owner(), author: entry.author(), vectorizer: Some(entry.id) })
+    Ok(ResolvedModel {
+        generation: entry.generation,
+        embedding,
+        role: entry.owner(),
+        author: entry.author(),
+        vectorizer: Some(entry.id),
+    })
 }
 
 /// Returns the config of a vectorizer with missing relations, if the caller sees it. Its owner is unknown: it
@@ -245,7 +256,8 @@ fn incomplete(model: &NamedModel) -> Result<Option<ResolvedModel>, PgError> {
         false => Author::Other,
     };
     let embedding = declare::embedding::of_caller(config.0)?;
-    Ok(Some(ResolvedModel { embedding, role, author, vectorizer: None }))
+    // It is not remembered by its name.
+    Ok(Some(ResolvedModel { generation: 0, embedding, role, author, vectorizer: None }))
 }
 
 /// Returns whether the caller can read the vectors: the owner pays for a question, which is of no use without

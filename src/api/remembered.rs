@@ -8,6 +8,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use pgai_rs_pipeline::config::{Author, Embedding};
 use pgai_rs_pipeline::secret::ApiKey;
 
+use crate::catalog::definitions;
 use crate::pg::error::PgError;
 use crate::pg::identity::current_user;
 
@@ -40,6 +41,8 @@ pub struct Asked {
 /// The answer of the last call, which is reused within the same statement.
 struct LastAnswer {
     statement: i64,
+    /// The generation of the definitions when it was asked: a vectorizer of the same name may have another model since.
+    generation: u64,
     user: pg_sys::Oid,
     model: NamedModel,
     asked: Asked,
@@ -84,9 +87,11 @@ thread_local! {
     static LAST: RefCell<Option<LastAnswer>> = const { RefCell::new(None) };
 }
 
-/// Returns the answer to the last call if it was the same, by the same user in the same statement.
+/// Returns the answer to the last call if it was the same, by the same user in the same statement, and no definition has changed
+/// since.
 pub fn remembered(model: &NamedModel, input: &QueryInput) -> Option<Vec<f32>> {
-    in_this_statement(|last| last.model == *model && last.input == *input)
+    let generation = definitions::generation();
+    in_this_statement(|last| last.generation == generation && last.model == *model && last.input == *input)
 }
 
 /// Returns the answer to the last call if it asked the same, by the same user in the same statement. The caller must be
@@ -108,8 +113,8 @@ fn statement_start() -> i64 {
     unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
 }
 
-/// Remembers the answer to a call.
-pub fn remember(model: NamedModel, asked: Asked, input: QueryInput, vector: &[f32]) {
+/// Remembers the answer to a call. `generation` is that of the definitions before the model was looked up.
+pub fn remember(model: NamedModel, generation: u64, asked: Asked, input: QueryInput, vector: &[f32]) {
     let (statement, user) = (statement_start(), current_user());
-    LAST.set(Some(LastAnswer { statement, user, model, asked, input, vector: vector.to_vec() }));
+    LAST.set(Some(LastAnswer { statement, generation, user, model, asked, input, vector: vector.to_vec() }));
 }

@@ -62,7 +62,7 @@ const DESCRIBED: &str = "
 
 /// The rights on a relation (`$1`) and its columns that its owner has granted to others, as GRANT takes them.
 const GRANTS: &str = "
-    SELECT g.privilege_type || coalesce(pg_catalog.format(' (%I)', g.column_name), ''),
+    SELECT g.privilege_type || coalesce(' (' || pg_catalog.quote_ident(g.column_name) || ')', ''),
            CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END,
            CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
     FROM (SELECT a.privilege_type, a.grantee, a.is_grantable, NULL::text AS column_name, c.relowner
