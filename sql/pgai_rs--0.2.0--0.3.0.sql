@@ -172,10 +172,10 @@ DECLARE
     relations CONSTANT pg_catalog.name[] := ARRAY[
         '_vectorizer_binding', '_vectorizer_missed', '_compared_since_crash', '_secret', 'secrets', '_spent',
         'model_override', '_model_fact', '_model_said', 'models', '_usage', 'vectorizer_usage', '_vectorizer_warning',
-        '_vectorizer_rate', 'vectorizer_progress', '_vectorizer_alteration', 'vectorizer_alterations'];
+        '_vectorizer_rate', '_vectorizer_watched', 'vectorizer_progress', 'metrics', '_vectorizer_alteration', 'vectorizer_alterations'];
     functions CONSTANT pg_catalog.text[] := ARRAY[
         'ai._catalog_changed()', 'ai._sees_all()', 'ai._sees_vectorizer(oid,oid,oid,oid)', 'ai._vectorizer_readable(oid)',
-        'ai._vectorizer_pending(oid,oid,int8)', 'ai._watches_all()', 'ai._model_of(text)',
+        'ai._vectorizer_pending(oid,oid,int8)', 'ai._watches_all()', 'ai._model_of(text)', 'ai._store_bytes(oid)',
         'ai.set_secret(text,text,text)', 'ai.drop_secret(text)', 'ai._secret_is_readable(text)',
         'ai._vectorizer_bind_all()', 'ai._vectorizer_keep_rights()', 'ai.chunking_markdown(int4,text,bool)',
         'ai.destination_table(name,name,name,name,name,bool,text)', 'ai._destination_table_of_0_2(name,name,name,name,name)',
@@ -475,7 +475,7 @@ DROP FUNCTION ai._destination_table_of_0_2(name, name, name, name, name), ai._de
               ai._create_vectorizer_of_0_2(
                   regclass, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, name, name, name[], bool, bool);
 
-GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status, ai.vectorizer_usage, ai.vectorizer_progress,
+GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status, ai.vectorizer_usage, ai.vectorizer_progress, ai.metrics,
                 ai.vectorizer_alterations,
                 ai._model_fact, ai._model_said, ai.models TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION ai.set_secret, ai.drop_secret FROM PUBLIC;

@@ -11,12 +11,13 @@
 //! * [`vector_index`]: pgai's functions for an index
 //! * [`bind_all`]: the upgrade of vectorizers of earlier versions
 //!
-//! Their state (`sql/health.sql`, `sql/monitoring.sql`):
+//! Their state (`sql/health.sql`, `sql/monitoring.sql`, `sql/metrics.sql`):
 //!
 //! * [`monitoring`]: the functions below the two views
 //! * [`vectorizer_state`], [`worker_state`], [`missed_state`]: the state of one vectorizer, of the processes, and of the
 //!   triggers, as a word, a reason and a hint
 //! * [`counts`], [`pending`]: the rows in a queue
+//! * [`progress`]: where to look, and the size of a store
 //!
 //! Models and documents (`sql/embed.sql`, `sql/convenience.sql`, `sql/search.sql`, `sql/documents.sql`,
 //! `sql/secrets.sql`):
@@ -68,6 +69,7 @@ pub mod monitoring;
 pub mod network;
 pub mod parsed_document;
 mod pending;
+mod progress;
 mod quota;
 mod remembered;
 mod requirements;
