@@ -23,6 +23,11 @@ used AS MATERIALIZED (
     FROM (SELECT (now() AT TIME ZONE 'UTC')::date AS day) t
     JOIN ai.vectorizer_usage u ON u.day >= date_trunc('month', t.day)
     GROUP BY u.name, u.purpose, u.model, u.server),
+budgets AS MATERIALIZED (
+    SELECT b.amount, b.used,
+           jsonb_build_object('datname', current_database(), 'holder', b.holder, 'name', b.name, 'purpose', b.purpose,
+                              'period', b.period, 'unit', b.unit) AS labels
+    FROM ai.budgets b),
 sources AS MATERIALIZED (
     SELECT s.*, jsonb_build_object('datname', current_database(), 'source', s.name) AS labels FROM ai.s3_source_status s)
 SELECT m.name, m.labels, m.value, m.type, m.help
@@ -100,6 +105,11 @@ FROM (
     SELECT 'pgai_rs_model_cost_today_usd', labels, usd_today::float8, 'gauge', 'The dollars of today, in UTC.' FROM used
     UNION ALL
     SELECT 'pgai_rs_model_cost_month_usd', labels, usd::float8, 'gauge', 'The dollars of this month, in UTC.' FROM used
+
+    UNION ALL
+    SELECT 'pgai_rs_budget_limit', labels, amount, 'gauge', 'The most that may be used in the period.' FROM budgets
+    UNION ALL
+    SELECT 'pgai_rs_budget_used', labels, used, 'gauge', 'The amount that was used in the present period.' FROM budgets
 
     UNION ALL
     SELECT 'pgai_rs_s3_source_last_run_timestamp_seconds', labels, extract(epoch FROM last_finished)::float8, 'gauge',

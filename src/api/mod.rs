@@ -9,6 +9,7 @@
 //! * [`given_key`]: keys of rows as callers give them
 //! * [`quota`]: the number of vectorizers and S3 sources that a role may have
 //! * [`vector_index`]: pgai's functions for an index
+//! * [`budget`]: what a vectorizer, a role or the database may use of models (`sql/budget.sql`)
 //! * [`bind_all`]: the upgrade of vectorizers of earlier versions
 //!
 //! Their state (`sql/health.sql`, `sql/monitoring.sql`, `sql/metrics.sql`):
@@ -49,6 +50,7 @@
 
 pub mod alter;
 pub mod bind_all;
+mod budget;
 pub mod chunking;
 pub mod convenience;
 mod counts;

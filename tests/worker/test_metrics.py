@@ -28,6 +28,7 @@ def measured(cluster_factory, stub, bucket):
            [server])
     stub.fail(1e9, when=lambda request: any("poison" in text for text in request.inputs), status=400)
     vectorizer.create(db, stub.url, name="'rows'")
+    db.sql("SELECT ai.set_budget(10000, 'tokens', vectorizer => 'rows')")
     db.sql("INSERT INTO document VALUES (100, 'poison')")
     bucket.put("a.txt", "text")
     s3_source.create(db, bucket.uri(""), "objects", name="'bucket'")
@@ -61,11 +62,15 @@ def test_it_says_what_the_other_views_say(measured):
 
     used = "SELECT purpose, requests, inputs, bytes, documents, tokens, estimated_tokens, usd::float8 FROM ai.vectorizer_usage"
     for purpose, *amounts in db.sql(used):
+        if purpose == "documents":
+            # Nothing else was embedded.
+            settles(lambda: value(db, "pgai_rs_budget_used"), amounts[4])
         names = ["requests_total", "inputs_total", "input_bytes_total", "documents_total", "tokens_total", "estimated_tokens_total",
                  "cost_month_usd"]
-        told = dict(db.sql("SELECT name, value FROM ai.metrics WHERE labels ->> 'purpose' = %s", [purpose]))
+        told = dict(db.sql("SELECT name, value FROM ai.metrics WHERE labels ->> 'purpose' = %s AND labels ? 'model'", [purpose]))
         assert [told[f"pgai_rs_model_{name}"] for name in names] == amounts and amounts[-1] > 0
     [[labels]] = db.sql("SELECT DISTINCT labels - 'purpose' FROM ai.metrics WHERE name = 'pgai_rs_model_tokens_total'")
+    assert value(db, "pgai_rs_budget_limit") == 10_000
     assert labels == {"datname": "measured", "vectorizer": "rows", "model": "openai/stub", "model_server": measured.server}
 
 
@@ -95,7 +100,7 @@ def test_rows_that_wait_are_counted_for_who_watches_all(measured, stub):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             db.sql("SELECT ai._vectorizer_pending('document'::regclass, 'document'::regclass, 1)", user=role)
     names = lambda role: {name.split("_")[2] for [name] in db.sql("SELECT DISTINCT name FROM ai.metrics", user=role)}  # noqa: E731
-    assert names("watcher") == {"worker", "vectorizer", "model"}
+    assert names("watcher") == {"worker", "vectorizer", "model", "budget"}
     assert names("reader") == {"worker", "vectorizer"}
     assert names("stranger") == {"worker"}
 
