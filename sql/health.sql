@@ -21,16 +21,26 @@ CREATE FUNCTION ai._model_of(embedding text) RETURNS text[]
 LANGUAGE c STABLE STRICT SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'model_of_wrapper';
 
--- What is known to stop a vectorizer in time: the end of its model.
+-- What is known to stop a vectorizer in time, or does not as was meant: the end of its model, and a budget of money for one whose
+-- price is not known.
 CREATE VIEW ai._vectorizer_warning AS
-SELECT v.id,
-       CASE WHEN m.ends < CURRENT_DATE
-            THEN format('the model %s could be asked until %s', m.model, m.ends)
-            ELSE format('the model %s can be asked until %s, for %s more days', m.model, m.ends, m.ends - CURRENT_DATE) END AS warning
+SELECT v.id, concat_ws('; ', w.ends, w.price) AS warning
 FROM ai.vectorizer v
 CROSS JOIN LATERAL (SELECT ai._model_of(v.config ->> 'embedding')) AS n (name)
-JOIN ai.models m ON m.model = n.name[1] AND m.server = n.name[2]
-WHERE m.ends < CURRENT_DATE + interval '6 months';
+LEFT JOIN ai.models m ON m.model = n.name[1] AND m.server = n.name[2]
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN m.ends < CURRENT_DATE
+                THEN format('the model %s could be asked until %s', m.model, m.ends)
+                WHEN m.ends < CURRENT_DATE + interval '6 months'
+                THEN format('the model %s can be asked until %s, for %s more days', m.model, m.ends, m.ends - CURRENT_DATE) END,
+           CASE WHEN m.usd_per_million_tokens IS NULL AND EXISTS (
+                    SELECT FROM ai._budget b
+                    WHERE b.unit = 'usd' AND b.purpose = 'documents' AND b.vectorizer IN ('00000000-0000-0000-0000-000000000000', v.uuid)
+                      AND (b.role = 0 OR EXISTS (SELECT FROM ai._vectorizer_binding i JOIN pg_catalog.pg_class c ON c.oid = i.source
+                                                 WHERE i.vectorizer_id = v.id AND c.relowner = b.role)))
+                THEN format('the price of the model %s is not known: it counts nothing in a budget of money',
+                            concat_ws(' at ', n.name[1], nullif(n.name[2], ''))) END) AS w (ends, price)
+WHERE n.name IS NOT NULL AND (w.ends IS NOT NULL OR w.price IS NOT NULL);
 
 -- Of vectorizers whose queue one may read, or that have lost theirs and that one may see; and of all for who monitors all.
 CREATE VIEW ai.vectorizer_health AS

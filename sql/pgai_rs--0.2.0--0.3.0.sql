@@ -171,11 +171,13 @@ DECLARE
     dropped CONSTANT pg_catalog.regclass[] := ARRAY['ai.vectorizer_errors', 'ai.vectorizer_status'];
     relations CONSTANT pg_catalog.name[] := ARRAY[
         '_vectorizer_binding', '_vectorizer_missed', '_compared_since_crash', '_secret', 'secrets', '_spent',
-        'model_override', '_model_fact', '_model_said', 'models', '_usage', 'vectorizer_usage', '_vectorizer_warning',
-        '_vectorizer_rate', 'vectorizer_progress', '_vectorizer_alteration', 'vectorizer_alterations'];
+        'model_override', '_model_fact', '_model_said', 'models', '_usage', '_usage_priced', 'vectorizer_usage',
+        '_budget', '_budget_used', '_budget_state', 'budgets', '_vectorizer_warning',
+        '_vectorizer_rate', '_vectorizer_watched', 'vectorizer_progress', 'metrics', '_vectorizer_alteration', 'vectorizer_alterations'];
     functions CONSTANT pg_catalog.text[] := ARRAY[
         'ai._catalog_changed()', 'ai._sees_all()', 'ai._sees_vectorizer(oid,oid,oid,oid)', 'ai._vectorizer_readable(oid)',
-        'ai._vectorizer_pending(oid,oid,int8)', 'ai._watches_all()', 'ai._model_of(text)',
+        'ai._vectorizer_pending(oid,oid,int8)', 'ai._watches_all()', 'ai._model_of(text)', 'ai._store_bytes(oid)',
+        'ai._budget_begins(text)', 'ai.set_budget(float8,text,text,text,name,text)',
         'ai.set_secret(text,text,text)', 'ai.drop_secret(text)', 'ai._secret_is_readable(text)',
         'ai._vectorizer_bind_all()', 'ai._vectorizer_keep_rights()', 'ai.chunking_markdown(int4,text,bool)',
         'ai.destination_table(name,name,name,name,name,bool,text)', 'ai._destination_table_of_0_2(name,name,name,name,name)',
@@ -433,6 +435,37 @@ CREATE TABLE ai._usage (
 SELECT pg_catalog.pg_extension_config_dump('ai._usage', '');
 ALTER TABLE ai._usage ENABLE ROW LEVEL SECURITY;
 
+-- What may be used. Zeroes stand for no vectorizer and for no role; both for the database.
+CREATE TABLE ai._budget (
+    id         uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid() UNIQUE,
+    -- ai.vectorizer.uuid.
+    vectorizer uuid NOT NULL,
+    role       oid NOT NULL,
+    purpose    text NOT NULL CONSTRAINT _budget_purpose_check CHECK (purpose IN ('documents', 'queries')),
+    period     text NOT NULL CONSTRAINT _budget_period_check CHECK (period IN ('day', 'month')),
+    unit       text NOT NULL CONSTRAINT _budget_unit_check CHECK (unit IN ('tokens', 'usd')),
+    amount     float8 NOT NULL CONSTRAINT _budget_amount_check CHECK (amount >= 0 AND amount <= 1e15),
+    -- What had been used in the period in which it was set.
+    before     float8 NOT NULL,
+    since      date NOT NULL,
+    PRIMARY KEY (vectorizer, role, purpose, period, unit)
+);
+
+-- Roles are those of this cluster.
+SELECT pg_catalog.pg_extension_config_dump('ai._budget', 'WHERE role = 0');
+
+-- What was used since. In a table of its own, so that the worker, which writes it, never waits for somebody who sets a budget.
+CREATE TABLE ai._budget_used (
+    budget uuid PRIMARY KEY,
+    since  date NOT NULL,
+    used   float8 NOT NULL
+);
+SELECT pg_catalog.pg_extension_config_dump('ai._budget_used', '');
+
+-- Without a policy, so that nobody writes them but the extension.
+ALTER TABLE ai._budget ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ai._budget_used ENABLE ROW LEVEL SECURITY;
+
 -- The rate of each vectorizer in its last heartbeat in which it completed rows. Written by the worker; no dump has it.
 CREATE TABLE ai._vectorizer_rate (
     vectorizer_id   int4 PRIMARY KEY,
@@ -475,7 +508,7 @@ DROP FUNCTION ai._destination_table_of_0_2(name, name, name, name, name), ai._de
               ai._create_vectorizer_of_0_2(
                   regclass, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, name, name, name[], bool, bool);
 
-GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status, ai.vectorizer_usage, ai.vectorizer_progress,
+GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status, ai.vectorizer_usage, ai.vectorizer_progress, ai.metrics, ai.budgets,
                 ai.vectorizer_alterations,
                 ai._model_fact, ai._model_said, ai.models TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION ai.set_secret, ai.drop_secret FROM PUBLIC;
@@ -539,6 +572,9 @@ ALTER TABLE ai._vectorizer_alteration ENABLE ALWAYS TRIGGER _changed;
 CREATE TRIGGER _changed AFTER INSERT OR UPDATE OR DELETE ON ai._secret
 FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
 ALTER TABLE ai._secret ENABLE ALWAYS TRIGGER _changed;
+CREATE TRIGGER _changed AFTER INSERT OR UPDATE OR DELETE ON ai._budget
+FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
+ALTER TABLE ai._budget ENABLE ALWAYS TRIGGER _changed;
 CREATE TRIGGER _changed AFTER INSERT OR UPDATE OR DELETE ON ai.s3_source
 FOR EACH ROW EXECUTE FUNCTION ai._catalog_changed();
 ALTER TABLE ai.s3_source ENABLE ALWAYS TRIGGER _changed;

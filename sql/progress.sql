@@ -10,20 +10,25 @@ CREATE TABLE ai._vectorizer_rate (
 -- Without a policy, so that nobody writes it but the extension.
 ALTER TABLE ai._vectorizer_rate ENABLE ROW LEVEL SECURITY;
 
--- Of those that ai.vectorizer_health shows. Where the caller may not read the queue, no more than 10,000 rows are counted.
-CREATE VIEW ai.vectorizer_progress AS
-SELECT h.id, h.name::name AS name, h.state, p.rows_left, h.in_flight, h.failed_items,
-       round(r.rows_per_minute)::int8 AS rows_per_minute,
-       CASE WHEN p.rows_left > 0 THEN date_trunc('second', make_interval(secs => p.rows_left * 60 / r.rows_per_minute)) END AS time_left
+-- What ai.vectorizer_health shows of whom, with all that is left and the rate. Where the caller may neither read the queue nor
+-- watches all, or it takes too long, no more than 10,000 rows are counted.
+CREATE VIEW ai._vectorizer_watched AS
+SELECT h.id, h.name::name AS name, h.state, coalesce(p.rows_left, h.pending_items) AS rows_left, h.oldest_pending, h.in_flight,
+       h.stuck_leases, h.failed_items, h.last_success_at, r.rows_per_minute, b.store
 FROM ai._vectorizer_health() h
 LEFT JOIN ai._vectorizer_binding b ON b.vectorizer_id = h.id
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN ai._vectorizer_readable(b.inbox) AND ai._vectorizer_readable(b.work)
-                THEN ai._vectorizer_pending(b.inbox, b.work, 1000000000) ELSE h.pending_items END AS rows_left) p
+    SELECT CASE WHEN (SELECT ai._watches_all()) OR (ai._vectorizer_readable(b.inbox) AND ai._vectorizer_readable(b.work))
+                THEN ai._vectorizer_pending(b.inbox, b.work, 1000000000) END AS rows_left) p
 -- A rate of before is none of now.
 LEFT JOIN ai._vectorizer_rate r
   ON r.vectorizer_id = h.id AND r.rows_per_minute > 0
  AND r.measured > now() - 3 * (SELECT coalesce(max(w.expected_heartbeat_interval), '30 seconds') FROM ai.vectorizer_worker_process w
                                WHERE w.pid = h.worker_pid);
+
+CREATE VIEW ai.vectorizer_progress AS
+SELECT w.id, w.name, w.state, w.rows_left, w.in_flight, w.failed_items, round(w.rows_per_minute)::int8 AS rows_per_minute,
+       CASE WHEN w.rows_left > 0 THEN date_trunc('second', make_interval(secs => w.rows_left * 60 / w.rows_per_minute)) END AS time_left
+FROM ai._vectorizer_watched w;
 
 GRANT SELECT ON ai.vectorizer_progress TO PUBLIC;

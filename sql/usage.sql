@@ -31,18 +31,22 @@ ALTER TABLE ai._usage ENABLE ROW LEVEL SECURITY;
 CREATE FUNCTION ai._watches_all() RETURNS bool
 LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'watches_all_wrapper';
 
--- Of one's own vectorizers; and of all, dropped ones included, for who monitors all. A price is that of the day.
-CREATE VIEW ai.vectorizer_usage WITH (security_barrier) AS
-SELECT u.day, v.id, coalesce(v.name::text, u.name) AS name, u.purpose, u.model, u.server,
-       u.requests, u.inputs, u.documents, u.bytes, u.tokens, u.estimated_tokens, u.billed_bytes,
-       round(u.tokens * p.usd_per_million_tokens / 1000000, 6) AS usd
+-- With the price of the day.
+CREATE VIEW ai._usage_priced AS
+SELECT u.*, round(u.tokens * p.usd_per_million_tokens / 1000000, 6) AS usd
 FROM ai._usage u
-LEFT JOIN ai.vectorizer v ON v.uuid = u.vectorizer
-LEFT JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
 LEFT JOIN LATERAL (SELECT s.usd_per_million_tokens FROM ai._model_said s
                    WHERE s.model = u.model AND s.server = u.server AND s.since <= u.day
                      AND s.usd_per_million_tokens IS NOT NULL
-                   ORDER BY s.overridden DESC, s.since DESC LIMIT 1) p ON true
+                   ORDER BY s.overridden DESC, s.since DESC LIMIT 1) p ON true;
+
+-- Of one's own vectorizers; and of all, dropped ones included, for who monitors all.
+CREATE VIEW ai.vectorizer_usage WITH (security_barrier) AS
+SELECT u.day, v.id, coalesce(v.name::text, u.name) AS name, u.purpose, u.model, u.server,
+       u.requests, u.inputs, u.documents, u.bytes, u.tokens, u.estimated_tokens, u.billed_bytes, u.usd
+FROM ai._usage_priced u
+LEFT JOIN ai.vectorizer v ON v.uuid = u.vectorizer
+LEFT JOIN ai._vectorizer_binding b ON b.vectorizer_id = v.id
 WHERE (SELECT ai._watches_all())
    OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = b.source AND pg_has_role(c.relowner, 'USAGE'));
 

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use pgai_rs_pipeline::config::{Destination, VectorizerConfig};
 
+use super::progress;
 use super::quota;
 use super::requirements::{require_fresh_snapshots, require_utf8};
 use crate::catalog::binding::Relations;
@@ -300,7 +301,7 @@ fn build(blueprint: Blueprint, grantees: &[String], enqueue_existing: bool) -> R
     relations.require_names()?;
 
     if enqueue_existing {
-        objects::enqueue_existing(&relations, &key)?;
+        progress::announce(&name, objects::enqueue_existing(&relations, &key)?);
     }
     wake::worker_at_commit();
     Ok(())

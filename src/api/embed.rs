@@ -298,16 +298,16 @@ fn ask(asked: &Asked, input: &QueryInput, vectorizer: Option<i32>) -> Result<Emb
         QueryInput::Text { text, .. } => embed::estimated_tokens(text),
         QueryInput::Tokens(tokens) => tokens.len(),
     } as u64;
-    spending::spend_in_session(tokens)?;
-
     let settings = guc::pipeline();
     let Asked { embedding, author, key, is_question } = asked;
     let (author, key) = (*author, key.clone());
+    let model = embed::model_name(embedding, author, &settings).ok();
+    let query = QueryBill::open(vectorizer, Asking::Embedding, model, tokens)?;
+    spending::spend_in_session(tokens)?;
+
     let vector = match input {
         QueryInput::Tokens(tokens) => wait(embed::embed_tokens(embedding, author, key, &settings, tokens))?,
         QueryInput::Text { text, input_type } if *is_question => {
-            let model = embed::model_name(embedding, author, &settings).ok();
-            let query = QueryBill::new(vectorizer, Asking::Embedding, model);
             let input_type = input_type.as_deref();
             wait(embed::embed_query(embedding, author, key, &settings, text, input_type, &query.bill))?
         }

@@ -9,14 +9,16 @@
 //! * [`given_key`]: keys of rows as callers give them
 //! * [`quota`]: the number of vectorizers and S3 sources that a role may have
 //! * [`vector_index`]: pgai's functions for an index
+//! * [`budget`]: what a vectorizer, a role or the database may use of models (`sql/budget.sql`)
 //! * [`bind_all`]: the upgrade of vectorizers of earlier versions
 //!
-//! Their state (`sql/health.sql`, `sql/monitoring.sql`):
+//! Their state (`sql/health.sql`, `sql/monitoring.sql`, `sql/metrics.sql`):
 //!
 //! * [`monitoring`]: the functions below the two views
 //! * [`vectorizer_state`], [`worker_state`], [`missed_state`]: the state of one vectorizer, of the processes, and of the
 //!   triggers, as a word, a reason and a hint
 //! * [`counts`], [`pending`]: the rows in a queue
+//! * [`progress`]: where to look, and the size of a store
 //!
 //! Models and documents (`sql/embed.sql`, `sql/convenience.sql`, `sql/search.sql`, `sql/documents.sql`,
 //! `sql/secrets.sql`):
@@ -48,6 +50,7 @@
 
 pub mod alter;
 pub mod bind_all;
+mod budget;
 pub mod chunking;
 pub mod convenience;
 mod counts;
@@ -68,6 +71,7 @@ pub mod monitoring;
 pub mod network;
 pub mod parsed_document;
 mod pending;
+mod progress;
 mod quota;
 mod remembered;
 mod requirements;

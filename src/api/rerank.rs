@@ -83,12 +83,12 @@ impl CallersReranker {
 
     /// Asks the model, but for at most `pgai_rs.query_timeout`.
     fn ask(&self, texts: &[String]) -> Result<Result<Vec<f64>, Trouble>, PgError> {
-        spending::spend_in_session(rerank::tokens(&self.question, texts))?;
-
+        let tokens = rerank::tokens(&self.question, texts);
         let (settings, timeout) = (guc::pipeline(), guc::query_timeout());
         let key = self.key.clone();
         let model = rerank::model_name(&self.config, self.author, key.as_ref(), &settings).ok();
-        let query = QueryBill::new(self.vectorizer, Asking::Reranking, model);
+        let query = QueryBill::open(self.vectorizer, Asking::Reranking, model, tokens)?;
+        spending::spend_in_session(tokens)?;
         let answer =
             rerank::relevance(&self.config, self.author, key, &settings, &self.question, texts, &query.bill);
         Ok(match await_answer(timeout, answer)? {

@@ -124,6 +124,7 @@ fn stopped(row: &Row<'_>) -> Result<Option<HealthState>, PgError> {
         Some("paused") => "paused",
         Some("waiting_for_provider") => "waiting_for_provider",
         Some("waiting_for_storage") => "waiting_for_storage",
+        Some("at_limit") => "at_limit",
         Some("failing") => "failing",
         Some("scheduled") => "scheduled",
         Some("no_builder") => "no_builder",
@@ -214,7 +215,7 @@ impl Facts {
 
 /// Returns whether a stop of this name is that of the rows that are pending.
 fn comes_from_rows(word: &str) -> bool {
-    matches!(word, "failing" | "waiting_for_provider" | "waiting_for_storage" | "scheduled")
+    matches!(word, "failing" | "waiting_for_provider" | "waiting_for_storage" | "at_limit" | "scheduled")
 }
 
 /// The hint of a vectorizer with rows that were set aside.

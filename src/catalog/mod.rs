@@ -18,7 +18,7 @@
 //! * [`relation`], [`hierarchy`], [`key`], [`key_columns`]: the properties of a user's table
 //! * [`schema`], [`visibility`], [`row_security`]: the schema `ai`, which roles see which part of it, and which chunks
 //! * [`secret`]: API keys of model providers that are set for the database
-//! * [`spending`]: daily quotas of roles, and what is used of them; [`usage`]: what vectorizers use of models
+//! * [`spending`]: daily quotas of roles, and what is used of them; [`usage`]: what vectorizers use of models, [`budget`]: and what they may
 //! * [`sequence`]: numbers that are given once
 //! * [`rights`]: which roles may have the server fetch and send
 //! * [`definitions`], [`basis`]: detection of changed definitions, and what they depend on
@@ -28,6 +28,7 @@
 pub mod alteration;
 pub mod basis;
 pub mod binding;
+pub mod budget;
 pub mod definitions;
 pub mod dependent_views;
 pub mod destination;

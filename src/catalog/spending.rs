@@ -187,7 +187,7 @@ fn note(role: pg_sys::Oid, spent: Spent) {
 
 /// Returns the role that asks: the session's, or, in a session of a superuser's, the current one. The worker's is such a
 /// session, and autovacuum's, in which triggers and functions of indexes run as their owner.
-fn who_asks() -> pg_sys::Oid {
+pub(super) fn who_asks() -> pg_sys::Oid {
     let session = session_user();
     if is_superuser(session) { current_user() } else { session }
 }

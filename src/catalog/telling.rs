@@ -25,6 +25,9 @@ pub const OF_SOURCES: [&CStr; 3] = [c"s3_source", c"_s3_source_state", c"_s3_sou
 /// The table of vectorizers that are asked to run.
 pub const OF_REQUESTS: [&CStr; 1] = [c"_vectorizer_run_request"];
 
+/// The table of budgets.
+pub const OF_BUDGETS: [&CStr; 1] = [c"_budget"];
+
 /// Returns a row for each of the tables `$1` that has the trigger, which fires whoever writes (`A`).
 const TELLING: &str = "
     SELECT FROM pg_catalog.pg_trigger t

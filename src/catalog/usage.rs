@@ -10,8 +10,9 @@ use std::time::SystemTime;
 use pgai_rs_pipeline::quota::{Day, day_of};
 use pgai_rs_pipeline::usage::{Bill, Counted, Ledger, Meter, ModelName, Usage};
 
+use super::budget::{self, Charged};
 use super::schema;
-use super::spending::day_number;
+use super::spending::{day_number, who_asks};
 use super::vectorizer::{self, Entry};
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
@@ -29,13 +30,18 @@ const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 /// Returns the meter of a vectorizer, which asks a model of this name. Objects of earlier versions have nothing to count in.
 pub fn meter_of(ledger: &Arc<Ledger>, entry: &Entry, model: Option<ModelName>) -> Meter {
     match (&entry.uuid, model) {
-        (Some(uuid), Some(model)) => Meter::new(ledger, counted(uuid, entry.id, &entry.name, model)),
+        (Some(uuid), Some(model)) => Meter::new(ledger, counted(uuid, entry, model)),
         _ => Meter::default(),
     }
 }
 
-fn counted(uuid: &str, id: i32, name: &str, model: ModelName) -> Counted {
-    Counted { vectorizer: uuid.to_owned(), id, name: name.to_owned(), model }
+fn counted(uuid: &str, entry: &Entry, model: ModelName) -> Counted {
+    let owner = entry.owner().to_u32();
+    Counted { vectorizer: uuid.to_owned(), id: entry.id, name: entry.name.clone(), owner, model }
+}
+
+fn nobodys(model: ModelName) -> Counted {
+    Counted { vectorizer: NOBODY.to_owned(), id: 0, name: String::new(), owner: 0, model }
 }
 
 /// The bill of a query, which is counted for its vectorizer when the query has its answer, or ends without one.
@@ -43,14 +49,25 @@ pub struct QueryBill {
     /// The bill.
     pub bill: Bill,
     vectorizer: Option<i32>,
+    role: u32,
     asking: Asking,
     model: Option<ModelName>,
 }
 
 impl QueryBill {
-    /// Begins a bill for a query of a vectorizer, which asks a model of this name. Without a vectorizer nothing is counted.
-    pub fn new(vectorizer: Option<i32>, asking: Asking, model: Option<ModelName>) -> Self {
-        QueryBill { bill: Bill::default(), vectorizer, asking, model }
+    /// Begins a bill for a query of a vectorizer, which asks a model of this name with so many tokens. Without a vectorizer nothing
+    /// is counted. Errors if the query does not fit into what is left of a budget.
+    pub fn open(
+        vectorizer: Option<i32>,
+        asking: Asking,
+        model: Option<ModelName>,
+        tokens: u64,
+    ) -> Result<Self, PgError> {
+        if let (Some(vectorizer), Some(model)) = (vectorizer, &model) {
+            budget::require_left(vectorizer, model, tokens)?;
+        }
+        let role = who_asks().to_u32();
+        Ok(QueryBill { bill: Bill::default(), vectorizer, role, asking, model })
     }
 }
 
@@ -61,7 +78,10 @@ impl Drop for QueryBill {
         if let (Some(vectorizer), Some(model)) = (self.vectorizer, &self.model)
             && usage != Usage::default()
         {
-            used::note(this_database(), &UsedByQueries::new(vectorizer, self.asking, model, usage));
+            used::note(
+                this_database(),
+                &UsedByQueries::new((vectorizer, self.role), self.asking, model, usage),
+            );
         }
     }
 }
@@ -81,30 +101,39 @@ impl From<Asking> for Purpose {
     }
 }
 
-/// Writes the use since the last call. Must be called outside a transaction.
+/// Writes the use since the last call, and reads the budgets. Must be called outside a transaction.
 pub fn write(ledger: &Ledger) -> Result<(), PgError> {
+    ledger.budgets().begin_writing();
     let of_documents = ledger.take();
-    let of_queries = used::take(this_database());
-    if of_documents.is_empty() && of_queries.is_empty() {
+    let of_queries = used::unwritten(this_database());
+    let written = match of_documents.is_empty() && of_queries.is_empty() {
+        true => Ok(()),
+        false => transaction(|| add_all(&of_documents, &of_queries)),
+    };
+
+    let is_written = written.is_ok();
+    match is_written {
+        true => used::forget(this_database(), &of_queries),
+        false => ledger.give_back(of_documents),
+    }
+    written.and(transaction(|| budget::load(ledger.budgets(), is_written)))
+}
+
+fn add_all(of_documents: &[(Arc<Counted>, Day, Usage)], of_queries: &[UsedByQueries]) -> Result<(), PgError> {
+    if !schema::has(c"_usage") {
         return Ok(());
     }
-
-    let written = transaction(|| match schema::has(c"_usage") {
-        true => as_superuser(|| {
-            for (counted, day, usage) in &of_documents {
-                add(counted, DOCUMENTS, *day, *usage)?;
-            }
-            add_queries(&of_queries)?;
-            forget_old()
-        }),
-        false => Ok(()),
-    });
-
-    if written.is_err() {
-        ledger.give_back(of_documents);
-        of_queries.iter().for_each(|query| used::note(this_database(), query));
-    }
-    written
+    as_superuser(|| {
+        for (counted, day, usage) in of_documents {
+            add(counted, DOCUMENTS, *day, *usage)?;
+            let Counted { vectorizer, owner, model, .. } = &**counted;
+            let charged = Charged { purpose: budget::DOCUMENTS, vectorizer, role: *owner, model };
+            budget::charge(&charged, *day, *usage)?;
+        }
+        add_queries(of_queries)?;
+        budget::forget_old()?;
+        forget_old()
+    })
 }
 
 /// Adds what queries have used. The day is that of the taking over: a query just before midnight may count for the day after.
@@ -112,11 +141,16 @@ fn add_queries(queries: &[UsedByQueries]) -> Result<(), PgError> {
     for query in queries {
         let entry = vectorizer::by_id(query.vectorizer)?;
         let counted = match entry.as_ref().and_then(|entry| Some((entry, entry.uuid.as_ref()?))) {
-            Some((entry, uuid)) => counted(uuid, entry.id, &entry.name, query.model()),
+            Some((entry, uuid)) => counted(uuid, entry, query.model()),
             // It was dropped since, or has lost a relation, or it is several.
-            None => counted(NOBODY, 0, "", query.model()),
+            None => nobodys(query.model()),
         };
-        add(&counted, query.asking.into(), day_of(SystemTime::now()), query.usage)?;
+        let today = day_of(SystemTime::now());
+        add(&counted, query.asking.into(), today, query.usage)?;
+
+        let Counted { vectorizer, model, .. } = &counted;
+        let charged = Charged { purpose: budget::QUERIES, vectorizer, role: query.role, model };
+        budget::charge(&charged, today, query.usage)?;
     }
     Ok(())
 }

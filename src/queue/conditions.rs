@@ -20,6 +20,8 @@ pub enum Stop {
     WaitingForProvider,
     /// S3 refuses requests, or asks for fewer.
     WaitingForStorage,
+    /// A quota or a budget is used up.
+    AtLimit,
     /// All rows that were tried have failed.
     Failing,
     /// It rests by its schedule.
@@ -38,11 +40,16 @@ impl Stop {
             Stop::Paused => "paused",
             Stop::WaitingForProvider => "waiting_for_provider",
             Stop::WaitingForStorage => "waiting_for_storage",
+            Stop::AtLimit => "at_limit",
             Stop::Failing => "failing",
             Stop::Scheduled => "scheduled",
             Stop::NoBuilder => "no_builder",
             Stop::LacksWords => "lacks_words",
         }
+    }
+
+    fn waits(self) -> bool {
+        matches!(self, Stop::WaitingForProvider | Stop::WaitingForStorage | Stop::AtLimit)
     }
 }
 
@@ -118,8 +125,8 @@ impl Condition {
     /// Returns whether the cause is the same, so that `since` is kept and nothing is logged. A wait for a
     /// provider or for S3 may show in several ways.
     fn is_same(&self, other: &Condition) -> bool {
-        let waits = matches!(self.stop, Stop::WaitingForProvider | Stop::WaitingForStorage);
-        self.stop == other.stop && (waits || (&self.code, &self.message) == (&other.code, &other.message))
+        self.stop == other.stop
+            && (self.stop.waits() || (&self.code, &self.message) == (&other.code, &other.message))
     }
 }
 
@@ -145,8 +152,7 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// Records that a vectorizer can't be taken up, or not before `pause` is over. Returns whether that is
-    /// new.
+    /// Records that a vectorizer can't be taken up, or not before `pause` is over. Returns whether that is new.
     pub fn not_served(&mut self, id: i32, error: &PgError, pause: Option<Duration>) -> bool {
         self.stop(id, Condition::of_error(Stop::NotServed, error, pause))
     }
@@ -245,15 +251,7 @@ impl Conditions {
             }
         }
 
-        let over = |(id, record): (&i32, &Record)| {
-            let stop = record.condition.as_ref()?.stop;
-            let waited = matches!(stop, Stop::WaitingForProvider | Stop::WaitingForStorage);
-            (waited && !waiting.contains(id)).then_some(*id)
-        };
-        let over: Vec<i32> = self.records.iter().filter_map(over).collect();
-        for id in over {
-            self.go_on(id, &name(id), |_| true);
-        }
+        self.end(name, |id, stop| stop.waits() && !waiting.contains(&id));
     }
 
     /// Records for which vectorizers there is no process to build their index, and ends that condition for all
@@ -266,14 +264,7 @@ impl Conditions {
             }
         }
 
-        let over = |(id, record): (&i32, &Record)| {
-            let stop = record.condition.as_ref()?.stop;
-            (stop == Stop::NoBuilder && !waiting.contains(id)).then_some(*id)
-        };
-        let over: Vec<i32> = self.records.iter().filter_map(over).collect();
-        for id in over {
-            self.go_on(id, &name(id), |_| true);
-        }
+        self.end(name, |id, stop| stop == Stop::NoBuilder && !waiting.contains(&id));
     }
 
     /// Records that words can't be added to chunks of a vectorizer, and until when it is not tried again. Returns whether that
@@ -367,6 +358,15 @@ impl Conditions {
         }
     }
 
+    /// Ends the stops that are over. `name` returns a vectorizer's name.
+    fn end(&mut self, name: impl Fn(i32) -> String, is_over: impl Fn(i32, Stop) -> bool) {
+        let stopped = |(id, record): (&i32, &Record)| Some((*id, record.condition.as_ref()?.stop));
+        let stopped: Vec<(i32, Stop)> = self.records.iter().filter_map(stopped).collect();
+        for (id, _) in stopped.into_iter().filter(|(id, stop)| is_over(*id, *stop)) {
+            self.go_on(id, &name(id), |_| true);
+        }
+    }
+
     fn go_on(&mut self, id: i32, name: &str, ends: impl Fn(Stop) -> bool) {
         let Some(record) = self.records.get_mut(&id) else { return };
         if record.condition.as_ref().is_some_and(|condition| ends(condition.stop)) {
@@ -392,9 +392,9 @@ fn is_about(one: Option<SystemTime>, other: Option<SystemTime>) -> bool {
 /// waiting.
 fn stop_of(failure: &Failure) -> Option<Stop> {
     match (failure.scope, failure.step) {
-        (Scope::Row, _) => None,
+        (Scope::Limit, _) => Some(Stop::AtLimit),
         (Scope::Store, _) | (Scope::Vectorizer, Step::Loading) => Some(Stop::WaitingForStorage),
         (Scope::Provider, _) | (Scope::Vectorizer, Step::Embedding) => Some(Stop::WaitingForProvider),
-        (Scope::Vectorizer, _) => None,
+        (Scope::Row | Scope::Vectorizer, _) => None,
     }
 }

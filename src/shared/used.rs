@@ -15,8 +15,8 @@ pub enum Asking {
     Reranking,
 }
 
-/// The number of vectorizers and models that a database counts separately. Further ones are counted together, without a name,
-/// until the worker has taken over the counts.
+/// The number of vectorizers, roles and models that a database counts separately. Further ones are counted together, without a name,
+/// until the worker has written the counts.
 const KINDS: usize = 64;
 
 /// The largest length of a model's name with its server, in bytes. Longer ones are cut.
@@ -30,6 +30,8 @@ const SEPARATOR: char = '\n';
 pub struct UsedByQueries {
     /// The vectorizer's id; zero for several.
     pub vectorizer: i32,
+    /// The role that asked; zero for several.
+    pub role: u32,
     /// The purpose.
     pub asking: Asking,
     /// The use.
@@ -41,6 +43,7 @@ pub struct UsedByQueries {
 /// No use.
 const NOTHING: UsedByQueries = UsedByQueries {
     vectorizer: 0,
+    role: 0,
     asking: Asking::Embedding,
     usage: Usage {
         requests: 0,
@@ -56,13 +59,13 @@ const NOTHING: UsedByQueries = UsedByQueries {
 };
 
 impl UsedByQueries {
-    /// Returns the use of a model.
-    pub fn new(vectorizer: i32, asking: Asking, model: &ModelName, usage: Usage) -> Self {
+    /// Returns the use of a model for a vectorizer, by a role.
+    pub fn new((vectorizer, role): (i32, u32), asking: Asking, model: &ModelName, usage: Usage) -> Self {
         let full = format!("{}{SEPARATOR}{}", model.model, model.server);
         let length = full.floor_char_boundary(LONGEST_NAME);
         let mut name = [0; LONGEST_NAME];
         name[..length].copy_from_slice(&full.as_bytes()[..length]);
-        UsedByQueries { vectorizer, asking, usage, name, length: length as u8 }
+        UsedByQueries { vectorizer, role, asking, usage, name, length: length as u8 }
     }
 
     /// Returns the model; that of several is nameless.
@@ -77,7 +80,7 @@ impl UsedByQueries {
     }
 }
 
-/// The use by the queries of one database since its worker took it over.
+/// The use by the queries of one database that its worker has not written.
 #[derive(Debug, Clone, Copy)]
 pub struct Used {
     kinds: [UsedByQueries; KINDS],
@@ -88,7 +91,7 @@ impl Used {
     /// The state before any query.
     pub(super) const NONE: Used = Used { kinds: [NOTHING; KINDS], count: 0 };
 
-    /// Returns whether there is something that the worker has not taken over.
+    /// Returns whether there is something that the worker has not written.
     pub(super) fn is_empty(&self) -> bool {
         self.count == 0
     }
@@ -109,6 +112,20 @@ impl Used {
             *last = UsedByQueries { usage, ..NOTHING };
         }
     }
+
+    fn forget(&mut self, written: &UsedByQueries) {
+        let known = &mut self.kinds[..self.count];
+        // It may be one of several by now.
+        let place = known.iter().position(|known| known.is_of_the_same(written));
+        let place = place.or_else(|| known.iter().position(|known| known.is_of_the_same(&NOTHING)));
+        let Some(place) = place else { return };
+
+        known[place].usage.subtract(written.usage);
+        if known[place].usage == Usage::default() {
+            self.count -= 1;
+            self.kinds.swap(place, self.count);
+        }
+    }
 }
 
 /// Counts what a query has used; without preloading it is not counted. Does not raise errors.
@@ -120,12 +137,12 @@ pub fn note(database: pg_sys::Oid, noted: &UsedByQueries) {
     }
 }
 
-/// Takes over what queries have used since the last call.
-pub fn take(database: pg_sys::Oid) -> Vec<UsedByQueries> {
-    let taken = super::with_used(database, |used| {
-        let taken = *used;
-        *used = Used::NONE;
-        taken
-    });
-    taken.map(|used| used.kinds[..used.count].to_vec()).unwrap_or_default()
+/// Returns what queries have used and the worker has not written yet.
+pub fn unwritten(database: pg_sys::Oid) -> Vec<UsedByQueries> {
+    super::with_used(database, |used| *used).map(|used| used.kinds[..used.count].to_vec()).unwrap_or_default()
+}
+
+/// Forgets what the worker has written. It comes after the commit, so that nobody who looks for both finds it nowhere.
+pub fn forget(database: pg_sys::Oid, written: &[UsedByQueries]) {
+    super::with_used(database, |used| written.iter().for_each(|written| used.forget(written)));
 }

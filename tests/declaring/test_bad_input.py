@@ -138,7 +138,7 @@ def test_no_function_stumbles_over_what_it_is_given(db, stub, functions):
         for signature, name, arguments, defaults, types in functions:
             assert set(types) <= HOSTILE.keys(), f"{signature} has arguments of a type that this test does not know"
             fresh = {"name": "fresh"} if name.startswith("create_") else {}
-            named = {"vectorizer": "existing" if types[:1] == ["text"] else 1}
+            named = {"vectorizer": "existing" if dict(zip(arguments, types)).get("vectorizer") == "text" else 1}
             for call in calls(well | fresh | named, arguments, types, defaults):
                 tried += 1
                 problem = outcome(connection, *statement(name, call))

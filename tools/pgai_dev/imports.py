@@ -60,8 +60,8 @@ PIPELINE = Rules(
         {"compression", "offload", "seal", "server_url", "settings"},
         {"config", "fair", "network"},
         {
-            "backoff", "child", "estimate", "exhausted", "failure", "format", "json_items", "memory_budget", "message", "outline", "quota",
-            "search", "secret", "usage",
+            "backoff", "budget", "child", "estimate", "exhausted", "failure", "format", "json_items", "memory_budget", "message", "outline",
+            "quota", "search", "secret", "usage",
         },
     ],
 )

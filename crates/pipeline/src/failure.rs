@@ -54,6 +54,8 @@ pub enum Scope {
     Store,
     /// All rows of the vectorizer, because of its model's provider.
     Provider,
+    /// All rows of the vectorizer, because a quota or a budget is used up.
+    Limit,
     /// All rows of the vectorizer, for another reason.
     Vectorizer,
 }

@@ -19,7 +19,7 @@
 //! * [`seal`]: secrets that lie where others may read
 //! * [`search`]: choosing among the chunks that a search has found
 //! * [`server_url`]: the URL of a server that is asked, and what allows it
-//! * [`quota`]: how much a role may spend in a day
+//! * [`quota`]: how much a role may spend in a day; [`budget`]: how much of models may be used in a day or a month
 //! * [`estimate`]: totals that a sample tells
 //! * [`usage`]: what was sent to models, and what they bill
 //! * [`source`]: a bucket kept as a table: what of it needs no Postgres
@@ -37,6 +37,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod backoff;
+pub mod budget;
 pub mod child;
 pub mod chunk;
 pub mod citation;

@@ -276,7 +276,7 @@ fn exceeded(unit: Unit, holder: Holder, limit: u64, now: SystemTime) -> Failure 
 
     let message = format!("daily quota of {limit} {unit} exceeded for {whose}");
     Failure::new(step, "quota_exceeded", message, Retry::After(until_tomorrow(now).min(LONGEST_PAUSE)))
-        .concerning(Scope::Vectorizer)
+        .concerning(Scope::Limit)
         .with_hint(format!(
             "It continues at 00:00 UTC, or when a superuser increases pgai_rs.max_daily_{unit}_per_{of}."
         ))
@@ -313,7 +313,7 @@ mod tests {
         let refused = alice.spend_tokens(1).unwrap_err();
         assert_eq!(
             (refused.code, refused.scope, refused.step),
-            ("quota_exceeded", Scope::Vectorizer, Step::Embedding)
+            ("quota_exceeded", Scope::Limit, Step::Embedding)
         );
         assert!(refused.hint.unwrap().contains("pgai_rs.max_daily_tokens_per_role"));
         Account::new(&quotas, BOB).spend_tokens(1).unwrap();

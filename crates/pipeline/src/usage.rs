@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use crate::quota::{Day, day_of};
+use crate::budget::{Budgets, Payer, Reserved};
+use crate::failure::Failure;
+use crate::quota::{Day, Role, day_of};
 
 /// An amount of what is counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -32,7 +34,16 @@ pub struct Usage {
 impl Usage {
     /// Adds another amount.
     pub fn add(&mut self, other: Usage) {
-        for (sum, more) in [
+        self.each(other, u64::saturating_add);
+    }
+
+    /// Takes away what was added before.
+    pub fn subtract(&mut self, other: Usage) {
+        self.each(other, u64::saturating_sub);
+    }
+
+    fn each(&mut self, other: Usage, change: impl Fn(u64, u64) -> u64) {
+        for (sum, part) in [
             (&mut self.requests, other.requests),
             (&mut self.inputs, other.inputs),
             (&mut self.bytes, other.bytes),
@@ -41,7 +52,7 @@ impl Usage {
             (&mut self.estimated_tokens, other.estimated_tokens),
             (&mut self.billed_bytes, other.billed_bytes),
         ] {
-            *sum = sum.saturating_add(more);
+            *sum = change(*sum, part);
         }
     }
 }
@@ -64,14 +75,26 @@ pub struct Counted {
     pub id: i32,
     /// `ai.vectorizer.name`.
     pub name: String,
+    /// The owner, whose budgets it counts for.
+    pub owner: Role,
     /// The model.
     pub model: ModelName,
 }
 
-/// The use that was counted and is not yet written, by vectorizer, model and day. Shared by all threads; a lock is held for
-/// moments only.
+impl Counted {
+    fn payer(&self) -> Payer<'_> {
+        let ModelName { model, server } = &self.model;
+        Payer { vectorizer: &self.vectorizer, owner: self.owner, model, server }
+    }
+}
+
+/// The use that was counted and is not yet written, by vectorizer, model and day, and the budgets for it. Shared by all threads; a
+/// lock is held for moments only.
 #[derive(Debug, Default)]
-pub struct Ledger(Mutex<HashMap<(Arc<Counted>, Day), Usage>>);
+pub struct Ledger {
+    rows: Mutex<HashMap<(Arc<Counted>, Day), Usage>>,
+    budgets: Arc<Budgets>,
+}
 
 impl Ledger {
     /// Takes what was counted since this was called last.
@@ -88,14 +111,20 @@ impl Ledger {
         }
     }
 
+    /// Returns the budgets.
+    pub fn budgets(&self) -> &Arc<Budgets> {
+        &self.budgets
+    }
+
     fn add(&self, counted: &Arc<Counted>, usage: Usage) {
         let day = day_of(SystemTime::now());
         self.rows().entry((Arc::clone(counted), day)).or_default().add(usage);
+        self.budgets.charge(counted.payer(), usage.tokens);
     }
 
     fn rows(&self) -> MutexGuard<'_, HashMap<(Arc<Counted>, Day), Usage>> {
         // Nothing that panics half-way is done under the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -117,6 +146,22 @@ impl Meter {
     /// Returns a meter that counts under this name.
     pub fn new(ledger: &Arc<Ledger>, counted: Counted) -> Self {
         Meter(Some((Arc::clone(ledger), Arc::new(counted))))
+    }
+
+    /// Refuses to load a document if nothing is left of a budget with which it could be embedded.
+    pub(crate) fn require_left(&self) -> Result<(), Failure> {
+        match &self.0 {
+            Some((ledger, counted)) => ledger.budgets.require_left(counted.payer()),
+            None => Ok(()),
+        }
+    }
+
+    /// Sets aside of the budgets what is about to be sent, so many tokens, or refuses if nothing is left.
+    pub(crate) fn reserve(&self, tokens: u64) -> Result<Option<Reserved>, Failure> {
+        match &self.0 {
+            Some((ledger, counted)) => ledger.budgets.reserve(counted.payer(), tokens).map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Counts a document whose chunks all got their vectors.
@@ -297,7 +342,8 @@ mod tests {
     fn what_could_not_be_written_is_not_lost() {
         let ledger = Arc::new(Ledger::default());
         let model = ModelName { model: "m".into(), server: String::new() };
-        let meter = Meter::new(&ledger, Counted { vectorizer: "u".into(), id: 1, name: "v".into(), model });
+        let meter =
+            Meter::new(&ledger, Counted { vectorizer: "u".into(), id: 1, name: "v".into(), owner: 1, model });
         meter.count_document();
         let taken = ledger.take();
         meter.count_document();

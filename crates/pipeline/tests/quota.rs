@@ -54,7 +54,7 @@ fn what_is_beyond_the_tokens_of_a_day_is_not_sent_and_costs_no_try() {
     queue.push(row(&vectorizer, 100, "one more"));
     driver.until(&mut queue, |queue| queue.given_back.contains_key(&Ticket(100)));
     let waits: Vec<_> = driver.runner.waiting().map(|(_, why, _)| (why.code, why.scope)).collect();
-    assert_eq!(waits, [("quota_exceeded", Scope::Vectorizer)]);
+    assert_eq!(waits, [("quota_exceeded", Scope::Limit)]);
 
     let spent: u64 = quotas.take_unwritten().iter().map(|(_, _, spent)| spent.tokens).sum();
     assert_eq!(spent, 3);

@@ -139,6 +139,8 @@ async fn process(
 
     step.set(Step::Embedding);
     let group = context.groups.group(&prepared.vectorizer)?;
+    // Until it is billed, which comes before the answers.
+    let _reserved = prepared.vectorizer.meter.reserve(plan.tokens())?;
     prepared.vectorizer.account.spend_tokens(plan.tokens())?;
     let answers = group.send(plan.inputs.iter().cloned(), &prepared.vectorizer.meter)?;
     // All of this document has come: others need not wait for it.
@@ -231,6 +233,7 @@ async fn load(
     // Nothing is fetched before there is room for it.
     reservation.share().room().await;
 
+    prepared.vectorizer.meter.require_left()?;
     let etag = known.as_ref().map(Known::etag);
     let loaded = stages.loaders.load(&uri, s3, etag, claimed, &prepared.vectorizer.account).await?;
     Ok(match (loaded, known) {

@@ -81,7 +81,7 @@ impl Rests {
                 self.gave.remove(store);
                 self.stores.entry(Arc::clone(store)).or_insert_with(|| Rest::new(&failure, now))
             }
-            (Scope::Store | Scope::Provider | Scope::Vectorizer, _) => {
+            (Scope::Store | Scope::Provider | Scope::Limit | Scope::Vectorizer, _) => {
                 self.whole.get_or_insert_with(|| Rest::new(&failure, now))
             }
         };

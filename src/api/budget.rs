@@ -1,0 +1,104 @@
+//! `ai.set_budget`: what a vectorizer, a role or the database may use of models.
+
+use std::ffi::CStr;
+
+use pgrx::prelude::*;
+use pgrx::{PgSqlErrorCode, pg_sys};
+
+use crate::catalog::budget::{self, BudgetOf, DOCUMENTS, QUERIES};
+use crate::catalog::ownership::require_owner;
+use crate::catalog::vectorizer;
+use crate::pg::error::PgError;
+use crate::pg::identity::{current_user, is_superuser};
+use crate::trigger::wake;
+
+/// The largest amount.
+const MOST: f64 = 1e15;
+
+#[pg_extern(sql = false)]
+fn set_budget(
+    amount: Option<f64>,
+    unit: Option<&str>,
+    period: Option<&str>,
+    vectorizer: Option<&str>,
+    role: Option<&CStr>,
+    purpose: Option<&str>,
+) -> Result<(), pg_sys::panic::ErrorReport> {
+    let unit = one_of("unit", unit, ["tokens", "usd"])?;
+    let period = one_of("period", period, ["day", "month"])?;
+    let purpose = one_of("purpose", purpose, [DOCUMENTS, QUERIES])?;
+    if amount.is_some_and(|amount| !(0.0..=MOST).contains(&amount)) {
+        let error = PgError::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("amount must be between 0 and {MOST}"),
+        );
+        return Err(error.with_hint("NULL removes the budget.").into());
+    }
+
+    let of = match (vectorizer, role) {
+        (Some(_), Some(_)) => return Err(two_holders().into()),
+        (Some(name), None) => of_vectorizer(name)?,
+        (None, role) => of_others(role)?,
+    };
+    if !budget::set(&of, purpose, period, unit, amount)? {
+        pgrx::notice!("there is no such budget, skipping");
+    }
+    wake::worker_at_commit();
+    Ok(())
+}
+
+/// Returns a word. Errors if it is none of those that there are.
+fn one_of<'a>(argument: &str, given: Option<&str>, words: [&'a str; 2]) -> Result<&'a str, PgError> {
+    let found = words.into_iter().find(|word| given == Some(*word));
+    found.ok_or_else(|| {
+        let [one, other] = words;
+        PgError::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            format!("{argument} must be '{one}' or '{other}'"),
+        )
+        .with_hint("See ai.set_budget() in the reference.")
+    })
+}
+
+fn two_holders() -> PgError {
+    PgError::new(
+        PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        "a budget is that of a vectorizer or of a role, and not of both",
+    )
+    .with_hint("Omit one of them. Without both it is the budget of the database.")
+}
+
+/// Returns the vectorizer of this name. Errors unless the caller has the rights of its owner.
+fn of_vectorizer(name: &str) -> Result<BudgetOf, PgError> {
+    let entry = vectorizer::by_name(name)?.filter(|entry| entry.is_seen_by(current_user()));
+    let entry = entry.ok_or_else(|| {
+        PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("vectorizer {name:?} does not exist"))
+            .with_hint("SELECT id, name FROM ai.vectorizer shows those that there are.")
+    })?;
+    require_owner(entry.id)?;
+    entry.uuid.map(BudgetOf::Vectorizer).ok_or_else(|| PgError::internal("the vectorizer has no UUID"))
+}
+
+/// Returns a role, or the database. Errors unless the caller is a superuser.
+fn of_others(role: Option<&CStr>) -> Result<BudgetOf, PgError> {
+    if !is_superuser(current_user()) {
+        return Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
+            "permission denied to set a budget of a role or of the database",
+        )
+        .with_detail("Only superusers may set them.")
+        .with_hint("Specify one of your vectorizers."));
+    }
+
+    let Some(role) = role else { return Ok(BudgetOf::Database) };
+    // SAFETY: looks up the catalogs on the main thread, in a transaction, by a C string.
+    let found = unsafe { pg_sys::get_role_oid(role.as_ptr(), true) };
+    if found == pg_sys::InvalidOid {
+        return Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT,
+            format!("role {:?} does not exist", role.to_string_lossy()),
+        )
+        .with_hint("See pg_roles for those that there are."));
+    }
+    Ok(BudgetOf::Role(found))
+}
