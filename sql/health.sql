@@ -32,8 +32,9 @@ CROSS JOIN LATERAL (SELECT ai._model_of(v.config ->> 'embedding')) AS n (name)
 JOIN ai.models m ON m.model = n.name[1] AND m.server = n.name[2]
 WHERE m.ends < CURRENT_DATE + interval '6 months';
 
--- Of vectorizers whose queue one may read, or that have lost theirs and that one may see; and of all for who monitors all.
-CREATE VIEW ai.vectorizer_health AS
+-- Of vectorizers whose queue one may read, or that have lost theirs and that one may see; and of all for who monitors all. What is
+-- joined is of all vectorizers, and no function of the reader's may be asked before it is.
+CREATE VIEW ai.vectorizer_health WITH (security_barrier) AS
 SELECT h.id, h.name::name AS name, h.state, h.reason, h.hint, h.since, h.until, h.worker_pid, h.worker_since,
        h.pending_items, date_trunc('milliseconds', clock_timestamp() - h.oldest_pending) AS oldest_pending_age,
        h.in_flight, h.stuck_leases, h.failed_items, h.last_success_at,

@@ -10,8 +10,8 @@ CREATE TABLE ai._vectorizer_rate (
 -- Without a policy, so that nobody writes it but the extension.
 ALTER TABLE ai._vectorizer_rate ENABLE ROW LEVEL SECURITY;
 
--- Of those that ai.vectorizer_health shows. Where the caller may not read the queue, no more than 10,000 rows are counted.
-CREATE VIEW ai.vectorizer_progress AS
+-- Of those that ai.vectorizer_health shows, and as it does. Where the caller may not read the queue, no more than 10,000 rows are counted.
+CREATE VIEW ai.vectorizer_progress WITH (security_barrier) AS
 SELECT h.id, h.name::name AS name, h.state, p.rows_left, h.in_flight, h.failed_items,
        round(r.rows_per_minute)::int8 AS rows_per_minute,
        CASE WHEN p.rows_left > 0 THEN date_trunc('second', make_interval(secs => p.rows_left * 60 / r.rows_per_minute)) END AS time_left
