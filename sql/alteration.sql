@@ -19,7 +19,7 @@ ALTER TABLE ai._vectorizer_alteration ENABLE ALWAYS TRIGGER _changed;
 SELECT pg_catalog.pg_extension_config_dump('ai._vectorizer_alteration', '');
 
 -- Of those that ai.vectorizer_health shows.
-CREATE VIEW ai.vectorizer_alterations AS
+CREATE VIEW ai.vectorizer_alterations WITH (security_barrier) AS
 SELECT a.vectorizer_id AS id, v.name, o.name AS other,
        CASE WHEN a.switched_at IS NULL THEN 'building' ELSE 'switched' END AS state,
        o.rows_left, o.failed_items, o.time_left, a.begun_at, a.switched_at, a.switched_at + a.keep_old AS kept_until, a.problem

@@ -42,8 +42,9 @@ CROSS JOIN LATERAL (
                             concat_ws(' at ', n.name[1], nullif(n.name[2], ''))) END) AS w (ends, price)
 WHERE n.name IS NOT NULL AND (w.ends IS NOT NULL OR w.price IS NOT NULL);
 
--- Of vectorizers whose queue one may read, or that have lost theirs and that one may see; and of all for who monitors all.
-CREATE VIEW ai.vectorizer_health AS
+-- Of vectorizers whose queue one may read, or that have lost theirs and that one may see; and of all for who monitors all. What is
+-- joined is of all vectorizers, and no function of the reader's may be asked before it is.
+CREATE VIEW ai.vectorizer_health WITH (security_barrier) AS
 SELECT h.id, h.name::name AS name, h.state, h.reason, h.hint, h.since, h.until, h.worker_pid, h.worker_since,
        h.pending_items, date_trunc('milliseconds', clock_timestamp() - h.oldest_pending) AS oldest_pending_age,
        h.in_flight, h.stuck_leases, h.failed_items, h.last_success_at,

@@ -12,7 +12,7 @@ ALTER TABLE ai._vectorizer_rate ENABLE ROW LEVEL SECURITY;
 
 -- What ai.vectorizer_health shows of whom, with all that is left and the rate. Where the caller may neither read the queue nor
 -- watches all, or it takes too long, no more than 10,000 rows are counted.
-CREATE VIEW ai._vectorizer_watched AS
+CREATE VIEW ai._vectorizer_watched WITH (security_barrier) AS
 SELECT h.id, h.name::name AS name, h.state, coalesce(p.rows_left, h.pending_items) AS rows_left, h.oldest_pending, h.in_flight,
        h.stuck_leases, h.failed_items, h.last_success_at, r.rows_per_minute, b.store
 FROM ai._vectorizer_health() h
@@ -26,7 +26,7 @@ LEFT JOIN ai._vectorizer_rate r
  AND r.measured > now() - 3 * (SELECT coalesce(max(w.expected_heartbeat_interval), '30 seconds') FROM ai.vectorizer_worker_process w
                                WHERE w.pid = h.worker_pid);
 
-CREATE VIEW ai.vectorizer_progress AS
+CREATE VIEW ai.vectorizer_progress WITH (security_barrier) AS
 SELECT w.id, w.name, w.state, w.rows_left, w.in_flight, w.failed_items, round(w.rows_per_minute)::int8 AS rows_per_minute,
        CASE WHEN w.rows_left > 0 THEN date_trunc('second', make_interval(secs => w.rows_left * 60 / w.rows_per_minute)) END AS time_left
 FROM ai._vectorizer_watched w;

@@ -13,13 +13,13 @@ use pgai_rs_pipeline::config::{Chunking, Loading, ParserChoice, TextFormat};
 use pgai_rs_pipeline::failure::{Failure, Retry};
 use pgai_rs_pipeline::load::Loaders;
 use pgai_rs_pipeline::parse::{Input, ParseFailure, Parsed, Parser, UnparsedDocument, parse_plain};
-use pgai_rs_pipeline::quota::Account;
 use pgai_rs_pipeline::settings::Settings;
 
 use super::chunking::StopOnDrop;
 use super::network::{await_answer, await_work};
 use crate::access;
-use crate::catalog::{rights, spending};
+use crate::catalog::rights;
+use crate::catalog::spending::{self, LoadedInSession};
 use crate::declare::chunking::sqlstate;
 use crate::declare::config::ConfigPart;
 use crate::guc;
@@ -128,11 +128,11 @@ fn load(uri: &str, loading: Option<Json>) -> std::result::Result<UnparsedDocumen
     let settings = guc::pipeline();
     let access = access::s3::declared_by(s3, author);
     let loaders = Loaders::new(&settings, None);
-    let account = Account::default();
+    let charged = LoadedInSession::new();
+    let account = charged.account();
     let loaded = loaders.load(uri, &access, None, Instant::now(), &account);
     let loaded = await_answer(2 * settings.load_timeout, loaded)?.ok_or_else(no_answer)?.map_err(failed)?;
     let loaded = loaded.ok_or_else(|| PgError::internal("an object without a known version is unchanged"))?;
-    spending::note_bytes_in_session(loaded.bytes.len() as u64);
     Ok(UnparsedDocument { bytes: loaded.bytes, name: loaded.name, content_type: loaded.content_type })
 }
 

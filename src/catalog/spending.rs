@@ -131,11 +131,38 @@ pub fn require_bytes_in_session() -> Result<(), PgError> {
     charge(&BYTES, Spent { tokens: 0, bytes: 1 })
 }
 
-/// Charges the role that asks with bytes that it has loaded, whether they fit into its quota or not.
-pub fn note_bytes_in_session(bytes: u64) {
-    let role = who_asks();
-    if !is_superuser(role) {
-        note(role, Spent { tokens: 0, bytes });
+/// The bytes that a statement loads, with which the role that asks is charged, whether they fit into its quota or not, and
+/// whatever becomes of the statement: what was loaded was loaded.
+pub struct LoadedInSession {
+    quotas: Arc<Quotas>,
+    /// `None` for superusers, who have no quota.
+    role: Option<pg_sys::Oid>,
+}
+
+impl LoadedInSession {
+    /// Begins with nothing.
+    pub fn new() -> Self {
+        let role = Some(who_asks()).filter(|role| !is_superuser(*role));
+        LoadedInSession { quotas: Arc::default(), role }
+    }
+
+    /// Returns the account that is charged by whatever loads.
+    pub fn account(&self) -> Account {
+        self.role.map_or_else(Account::default, |role| Account::new(&self.quotas, role.to_u32()))
+    }
+
+    /// Charges the role with what was loaded since the last call.
+    pub fn note(&self) {
+        let bytes = self.quotas.take_unwritten().iter().map(|(_, _, spent)| spent.bytes).sum();
+        if let Some(role) = self.role.filter(|_| bytes > 0) {
+            note(role, Spent { tokens: 0, bytes });
+        }
+    }
+}
+
+impl Drop for LoadedInSession {
+    fn drop(&mut self) {
+        self.note();
     }
 }
 

@@ -24,6 +24,10 @@ use crate::shared::used::{self, Asking, UsedByQueries};
 /// Number of days for which the use is kept: a month can be compared with the same month of the year before.
 const KEPT_DAYS: i32 = 400;
 
+/// The number of models that a day's queries of a vectorizer are counted for separately: whoever searches names the one that ranks.
+/// Further ones are counted together, without a name.
+const MOST_MODELS: i64 = 100;
+
 /// The UUID under which use is counted that nobody can tell whose it was.
 const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
 
@@ -140,19 +144,38 @@ fn add_all(of_documents: &[(Arc<Counted>, Day, Usage)], of_queries: &[UsedByQuer
 fn add_queries(queries: &[UsedByQueries]) -> Result<(), PgError> {
     for query in queries {
         let entry = vectorizer::by_id(query.vectorizer)?;
-        let counted = match entry.as_ref().and_then(|entry| Some((entry, entry.uuid.as_ref()?))) {
+        let mut counted = match entry.as_ref().and_then(|entry| Some((entry, entry.uuid.as_ref()?))) {
             Some((entry, uuid)) => counted(uuid, entry, query.model()),
             // It was dropped since, or has lost a relation, or it is several.
             None => nobodys(query.model()),
         };
-        let today = day_of(SystemTime::now());
-        add(&counted, query.asking.into(), today, query.usage)?;
-
+        let (purpose, day) = (query.asking.into(), day_of(SystemTime::now()));
         let Counted { vectorizer, model, .. } = &counted;
         let charged = Charged { purpose: budget::QUERIES, vectorizer, role: query.role, model };
-        budget::charge(&charged, today, query.usage)?;
+        budget::charge(&charged, day, query.usage)?;
+
+        if !has_room(&counted, purpose, day)? {
+            counted.model = ModelName { model: String::new(), server: String::new() };
+        }
+        add(&counted, purpose, day, query.usage)?;
     }
     Ok(())
+}
+
+/// Returns whether a model is counted separately on a day: it is already, or fewer are than may be.
+fn has_room(counted: &Counted, purpose: Purpose, day: Day) -> Result<bool, PgError> {
+    let look = "
+        SELECT count(*) < $6 OR coalesce(bool_or(u.model = $4 AND u.server = $5), false) FROM ai._usage u
+        WHERE u.day = 'epoch'::pg_catalog.date + $1 AND u.vectorizer = $2::pg_catalog.uuid AND u.purpose = $3";
+    let args = [
+        day_number(day).into(),
+        counted.vectorizer.clone().into(),
+        purpose.0.to_owned().into(),
+        counted.model.model.clone().into(),
+        counted.model.server.clone().into(),
+        MOST_MODELS.into(),
+    ];
+    Ok(sql::query_row(look, &args, |row| row.get::<bool>(1))?.unwrap_or(true))
 }
 
 /// Adds to the row of a vectorizer, a model and a day. A provider may say any number: the largest is the largest that fits.

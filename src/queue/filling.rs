@@ -36,9 +36,8 @@ impl Filling {
     /// kept.
     pub fn of(words: Option<&Words>, known: Option<&Filling>) -> Option<Filling> {
         let words = words.filter(|words| !words.is_ready)?;
-        let is_same = |known: &&Filling| {
-            (&known.words.table.oid, &known.words.language) == (&words.table.oid, &words.language)
-        };
+        // Words of another language are in another table.
+        let is_same = |known: &&Filling| known.words.table.oid == words.table.oid;
         Some(known.filter(is_same).cloned().unwrap_or_else(|| Filling {
             words: words.clone(),
             pass: Pass::default(),

@@ -22,6 +22,9 @@ use crate::pg::settings::read_as_written;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter(String);
 
+/// The largest length in bytes of a condition with its values. A value stands in each place that names it.
+const LONGEST: usize = 16 << 20;
+
 /// The place of a parameter in a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place {
@@ -35,7 +38,7 @@ impl Filter {
     ///
     /// # Errors
     ///
-    /// 42601 if it is not one expression, 42P02 if it names a value that is not there.
+    /// 42601 if it is not one expression, 42P02 if it names a value that is not there, 54000 if it is too long with its values.
     pub fn read(condition: &str, values: &[Option<String>]) -> Result<Filter, PgError> {
         let places = parse(condition)?;
         if places.is_empty() {
@@ -74,15 +77,26 @@ fn fill(condition: &str, mut places: Vec<Place>, values: &[Option<String>]) -> R
             condition.get(start..).and_then(|text| text.strip_prefix('$')).ok_or_else(out_of_place)?;
         let digits = parameter.bytes().take_while(u8::is_ascii_digit).count();
 
-        filled.push_str(before);
-        match value {
-            Some(value) => filled.push_str(&format!("({})", literal(value))),
-            None => filled.push_str("(NULL)"),
+        let value =
+            value.as_ref().map_or_else(|| "(NULL)".to_owned(), |value| format!("({})", literal(value)));
+        if filled.len() + before.len() + value.len() > LONGEST {
+            return Err(too_long());
         }
+        filled.push_str(before);
+        filled.push_str(&value);
         rest = start + 1 + digits;
     }
     filled.push_str(condition.get(rest..).ok_or_else(out_of_place)?);
     Ok(filled)
+}
+
+fn too_long() -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED, "the filter is too long with its values")
+        .with_detail(format!(
+            "It may have {} MB. A value counts as often as the filter names it.",
+            LONGEST >> 20
+        ))
+        .with_hint("Have it name a table or a function that has the values.")
 }
 
 fn out_of_place() -> PgError {

@@ -22,7 +22,7 @@ const KINDS: usize = 64;
 /// The largest length of a model's name with its server, in bytes. Longer ones are cut.
 const LONGEST_NAME: usize = 96;
 
-/// The separator of a model's name and its server's, which neither of them has.
+/// The separator of a model's name and its server's, which a URL can't have. In the name, that may be any text, it becomes a blank.
 const SEPARATOR: char = '\n';
 
 /// The use of one model for the queries of one vectorizer.
@@ -61,7 +61,7 @@ const NOTHING: UsedByQueries = UsedByQueries {
 impl UsedByQueries {
     /// Returns the use of a model for a vectorizer, by a role.
     pub fn new((vectorizer, role): (i32, u32), asking: Asking, model: &ModelName, usage: Usage) -> Self {
-        let full = format!("{}{SEPARATOR}{}", model.model, model.server);
+        let full = format!("{}{SEPARATOR}{}", model.model.replace(SEPARATOR, " "), model.server);
         let length = full.floor_char_boundary(LONGEST_NAME);
         let mut name = [0; LONGEST_NAME];
         name[..length].copy_from_slice(&full.as_bytes()[..length]);

@@ -126,6 +126,27 @@ def test_queries_count_whatever_becomes_of_their_transaction(counting, stub):
         ("queries", "openai/stub", 3, 3, 2), ("reranking", "huggingface/", 1, len(ranked.inputs), estimated)])
 
 
+def test_models_that_whoever_searches_names_are_told_apart_up_to_a_number(counting, stub):
+    """A row is kept for each model and day, for longer than a year."""
+    db = counting().db
+    vectorizer.create(db, stub.url, name="'rows'")
+    insert(db, range(1, 2))
+    vectorizer.in_step(db, ["id"])
+    vector = db.value("SELECT embedding::text FROM document_embedding_store LIMIT 1")
+    sent = 0
+    for first in range(0, 150, 50):
+        with db.connect() as session:
+            for number in range(first, first + 50):
+                # Of another server the name would be another's.
+                config = f"ai.rerank_tei('{stub.url}', candidates => 10) || jsonb_build_object('model', 'm' || {number} || E'\\nother')"
+                session.execute(f"SELECT FROM ai.search('rows', %s::vector, words => 'row', mode => 'vector', rerank => {config})", [vector])
+                sent += 1
+        settles(lambda: db.value("SELECT sum(requests)::int FROM ai.vectorizer_usage WHERE purpose = 'reranking'"), sent)
+    named = db.sql("SELECT model, server FROM ai.vectorizer_usage WHERE purpose = 'reranking' ORDER BY model")
+    assert len(named) == 101 and named[0] == ("", "")
+    assert all(model.startswith("huggingface/m") and model.endswith(" other") for model, _ in named[1:])
+
+
 def test_what_was_written_outlives_a_kill(counting, stub):
     """What was not yet written may be lost; here nothing was on its way."""
     counting = counting()

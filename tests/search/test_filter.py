@@ -124,6 +124,15 @@ def test_a_value_that_is_not_there(rows, filter, values):
         rows.sql(FOUND, [filter, values])
 
 
+def test_values_make_a_filter_only_so_long(rows):
+    """Each counts as often as it is named."""
+    value = "x" * (1 << 20)
+    assert found(rows, "title <> ALL (ARRAY[$1, $1, $1])", value) == [1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6]
+    with pytest.raises(psycopg.errors.ProgramLimitExceeded, match="too long with its values") as caught:
+        found(rows, f"title <> ALL (ARRAY[{', '.join(['$1'] * 100)}])", value)
+    assert caught.value.diag.message_detail == "It may have 16 MB. A value counts as often as the filter names it."
+
+
 def test_what_a_filter_gets_wrong_is_said_as_postgres_says_it(rows):
     for filter, error in [
         ("titel = 'x'", psycopg.errors.UndefinedColumn),

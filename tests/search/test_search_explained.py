@@ -100,6 +100,21 @@ def test_a_search_by_both(hybrid):
     ]
 
 
+# What it takes of a question and of what is found has bounds
+
+
+def test_a_question_has_so_many_words_at_most(hybrid):
+    question = " ".join(f"w{number}" for number in range(300))
+    assert the("words", explained(hybrid, f"'rows', '{question}', mode => 'text'"))["rows"] == 256
+
+
+def test_so_many_chunks_are_scored_at_most(hybrid):
+    hybrid.sql("UPDATE document SET body = repeat('wing|', 5100) WHERE id = 1")
+    vectorizer.in_step(hybrid, ["id"])
+    step = the("text", explained(hybrid, "'rows', 'wing', mode => 'text'"))
+    assert step["candidates"] == 5_000
+
+
 def test_what_the_least_score_and_documents_leave(rows):
     best = rows.value("SELECT score FROM ai.search('rows', 'row 7', 3) ORDER BY rank DESC LIMIT 1")
     steps = explained(rows, f"'rows', 'row 7', min_score => {best!r}")

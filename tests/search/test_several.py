@@ -158,6 +158,16 @@ def test_a_vectorizer_counts_once(searchable):
     assert found(searchable, "'{}'::text[], 'row 5'") == []
 
 
+def test_only_so_many_are_searched_at_once(searchable):
+    """Of names without end, it is refused before they are compared with each other."""
+    names = "ARRAY(SELECT 'v' || i FROM generate_series(1, {}) i)"
+    with pytest.raises(psycopg.errors.UndefinedObject, match='"v1" does not exist'):
+        found(searchable, f"{names.format(100)}, 'row 5'")
+    for many in (101, 1_000_000):
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match="more than 100 vectorizers at once"):
+            found(searchable, f"{names.format(many)}, 'row 5'")
+
+
 @pytest.mark.parametrize(("arguments", "error"), [
     ("ARRAY['tickets', 'nobodys'], 'row 5'", psycopg.errors.UndefinedObject),
     ("ARRAY['tickets', NULL], 'row 5'", psycopg.errors.NullValueNotAllowed),

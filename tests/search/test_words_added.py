@@ -129,6 +129,35 @@ def test_words_that_cannot_be_added_are_told_and_tried_again(document):
     vectorizer.comes_to(document, "idle")
 
 
+# As many chunks as are looked at first get their words.
+REFUSING_MORE = f"""
+    CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF (SELECT count(*) FROM public.{WORDS}) < 64 THEN RETURN new; END IF;
+        RAISE EXCEPTION 'no more words';
+    END $$;
+    CREATE TRIGGER refuse BEFORE INSERT ON {WORDS} FOR EACH ROW EXECUTE FUNCTION refuse()
+"""
+
+
+@pytest.mark.parametrize(("searches", "language"), [(["ai.search_hybrid('simple')"], "simple"), (["ai.search_none()", HYBRID], "english")],
+                         ids=["another language", "another table"])
+def test_other_words_begin_anew(document, searches, language):
+    """Wherever adding those before had come to."""
+    with document.connect() as session:
+        session.execute("BEGIN")
+        session.execute(f"SELECT ai.alter_vectorizer('{NAME}', search => {HYBRID})")
+        session.execute(REFUSING_MORE)
+        session.execute("COMMIT")
+    settles(lambda: document.value("SELECT state FROM ai.vectorizer_health"), "lacks_words")
+    assert document.value(f"SELECT count(*) FROM {WORDS}") == 64
+    with document.connect(autocommit=False) as session:
+        for search in searches:
+            session.execute(f"SELECT ai.alter_vectorizer('{NAME}', search => {search})")
+        session.commit()
+    filled(document, language)
+
+
 def test_a_language_that_is_gone_stops_it_and_one_of_the_same_name_goes_on(document):
     document.sql("CREATE TEXT SEARCH CONFIGURATION own (COPY = english)")
     alter(document, "ai.search_hybrid('own')")
@@ -171,6 +200,16 @@ def test_what_is_no_search(document, search, message):
         with pytest.raises(psycopg.Error) as caught:
             document.sql(statement)
         assert message in str(caught.value)
+    assert tables_of_words(document) == []
+
+
+def test_a_vectorizer_whose_tables_are_not_found_yet(document):
+    """As after a restore, until the worker has looked."""
+    with document.connect(autocommit=False) as session:
+        session.execute("DELETE FROM ai._vectorizer_binding")
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="have not been found yet") as caught:
+            session.execute(f"SELECT ai.alter_vectorizer('{NAME}', search => {HYBRID})")
+        assert "start_worker" in caught.value.diag.message_hint
     assert tables_of_words(document) == []
 
 

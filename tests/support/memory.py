@@ -18,6 +18,12 @@ def own_memory(db) -> int:
     return int(re.search(r"RssAnon:\s+(\d+) kB", status)[1]) << 10
 
 
+def most_memory(session) -> int:
+    """The most bytes of memory that a session has had at a time, with what it has touched of what is shared."""
+    status = Path(f"/proc/{session.info.backend_pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) << 10
+
+
 @contextmanager
 def within_the_limit(db):
     """A way to look at a state that looks at the worker's memory, too; at the end it was never above the limit."""

@@ -49,26 +49,47 @@ pub fn weigh<C: Connection>(
     Ok(weighed.first().copied().unwrap_or_default())
 }
 
-/// Chooses rows by chance, each with this probability for each byte of its weight, and at most so many. Of documents of more than
-/// `largest` bytes the size alone is read.
+/// The bounds of what is read of the rows that are chosen.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// The number of rows.
+    pub rows: usize,
+    /// The bytes of a document; of a larger one the size alone is read.
+    pub document: u64,
+    /// The bytes of all documents and of the template's columns together.
+    pub bytes: u64,
+}
+
+/// Chooses rows by chance, each with this probability for each byte of its weight. Returns them, and the number of those that
+/// were chosen and not read, because there were enough bytes.
 pub fn choose<C: Connection>(
     connection: &mut C,
     sampled: &Sampled<'_>,
     part: f64,
     probability: f64,
-    largest: u64,
-    most: usize,
-) -> Result<Vec<Chosen>, C::Error> {
+    bounds: Bounds,
+) -> Result<(Vec<Chosen>, usize), C::Error> {
     let args = [
         Param::Float8(probability),
-        Param::Int8(clamped(largest)),
-        Param::Limit(i64::try_from(most).unwrap_or(i64::MAX)),
+        Param::Int8(clamped(bounds.document)),
+        Param::Limit(i64::try_from(bounds.rows).unwrap_or(i64::MAX)),
+        Param::Int8(clamped(bounds.bytes)),
     ];
-    connection.read(&source::sample(sampled, part), &args, |row| {
-        Ok(Chosen {
+    // After weight, payload as text or bytes, size, and the template's columns.
+    let is_read = 5 + sampled.fields.len();
+    let found = connection.read(&source::sample(sampled, part), &args, |row| {
+        if !row.get::<bool>(is_read)? {
+            return Ok(None);
+        }
+        Ok(Some(Chosen {
             weight: row.get::<i64>(1)? as f64,
-            payload: payload(row, largest)?,
+            payload: payload(row, bounds.document)?,
             fields: fields(sampled.fields, row)?,
-        })
-    })
+        }))
+    })?;
+
+    let count = found.len();
+    let chosen: Vec<Chosen> = found.into_iter().flatten().collect();
+    let left_out = count - chosen.len();
+    Ok((chosen, left_out))
 }

@@ -10,7 +10,7 @@ use pgai_rs_pipeline::run::Addresses;
 use pgai_rs_queue::claim::{self, Request};
 use pgai_rs_queue::cursor::Cursor;
 use pgai_rs_queue::outcome::Outcome;
-use pgai_rs_queue::session::Session;
+use pgai_rs_queue::session::{QueueError, Session};
 use pgai_rs_queue::words::{Pass, Step, fill};
 use pgai_rs_queue::{complete, inbox};
 use support::client::{ClientError, ClientSession};
@@ -186,4 +186,22 @@ fn a_chunk_that_is_locked_is_left_for_another_pass() {
     other.batch_execute("DELETE FROM blog_store WHERE chunk = 'one'; COMMIT").unwrap();
     assert_eq!(q.fill(10), (1, false));
     assert_eq!(q.words(), ["two: 'two':1"]);
+}
+
+#[test]
+fn no_words_are_added_by_a_definition_that_changes_meanwhile() {
+    let mut q = queue!();
+    q.write(1, &["one", "two"]).unwrap();
+    q.user.execute("DELETE FROM blog_store_words", &[]).unwrap();
+    // A table that the statement does not need.
+    q.user
+        .batch_execute(
+            "CREATE FUNCTION redefine() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN ALTER TABLE IF EXISTS public._vectorizer_q_1 RENAME TO another; RETURN NULL; END $$;
+             CREATE TRIGGER redefine AFTER INSERT ON blog_store_words EXECUTE FUNCTION redefine()",
+        )
+        .unwrap();
+    let error = fill(&mut q.session, &q.source.definition, Pass::default(), 10).unwrap_err();
+    assert!(error.is_contention(), "{error}");
+    assert_eq!(q.words(), ["one: none", "two: none"]);
 }

@@ -1,9 +1,9 @@
 //! Choosing rows, as the owner of their table.
 
-use pgrx::pg_sys;
+use pgrx::{PgSqlErrorCode, pg_sys};
 
 use pgai_rs_queue::definition::Sampled;
-use pgai_rs_queue::sample::{self, Chosen, Weighed};
+use pgai_rs_queue::sample::{self, Bounds, Chosen, Weighed};
 
 use super::source::ExplainedSource;
 use crate::guc;
@@ -58,22 +58,41 @@ pub fn choose(source: &ExplainedSource, rows: usize) -> Result<Sample, PgError> 
         size: source.size.as_ref(),
         fields: &source.fields,
     };
-    let largest = guc::pipeline().max_document_size;
+    let settings = guc::pipeline();
 
     as_user_on(source.table.owner, &[source.table.oid].into(), || {
         let weighed = sample::weigh(&mut Spi, &sampled, part)?;
         let rate = rate(&weighed, rows, source.by_address);
-        let most = rows.saturating_mul(4).max(1_000);
-        let chosen = match weighed.rows {
-            0 => Vec::new(),
-            _ => sample::choose(&mut Spi, &sampled, part, rate, largest, most)?,
+        let bounds = Bounds {
+            rows: rows.saturating_mul(4).max(1_000),
+            document: settings.max_document_size,
+            bytes: settings.document_memory(),
         };
+        let (chosen, left_out) = match weighed.rows {
+            0 => (Vec::new(), 0),
+            _ => sample::choose(&mut Spi, &sampled, part, rate, bounds)?,
+        };
+        if chosen.is_empty() && left_out > 0 {
+            return Err(too_large(bounds.bytes));
+        }
         let knows_sizes = !source.by_address || source.size.is_some();
         let bytes = knows_sizes.then(|| weighed.documents() / part);
         let frame =
             Frame { rows: weighed.rows as f64 / part, weight: weighed.weight / part, part, bytes, rate };
         Ok(Sample { frame, chosen })
     })
+}
+
+fn too_large(most: u64) -> PgError {
+    PgError::new(
+        PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+        "the rows of the source are too large to be looked at",
+    )
+    .with_detail(format!(
+        "With the columns that the template names, the first one that was chosen has more than {} MB.",
+        most >> 20
+    ))
+    .with_hint("Have the template name fewer columns, or increase pgai_rs.worker_memory_limit.")
 }
 
 /// Returns the probability with which a row is chosen for each byte of its weight, so that about so many rows are, and no more

@@ -12,13 +12,16 @@ use pgai_rs_pipeline::search::merging::merge;
 
 use super::arguments::InSeveral;
 use super::one::search_in;
-use super::terms::{Terms, null};
+use super::terms::{Terms, invalid, null};
 use crate::pg::error::PgError;
 use crate::pg::result::ReturnedRows;
 use crate::search::answer::{self, Receiver};
 use crate::search::known::Named;
 use crate::search::scale::{self, Scale};
 use crate::search::steps::Steps;
+
+/// The largest number of vectorizers that are searched at once. The rows of all are kept until they are in one order.
+const MOST_VECTORIZERS: usize = 100;
 
 /// A row that is found in one of several vectorizers.
 pub struct Row {
@@ -52,14 +55,21 @@ pub fn search(given: InSeveral, steps: &Steps) -> Result<Vec<Row>, PgError> {
     fused(found, &scales, terms.request.k, steps)
 }
 
-/// Returns the names of the vectorizers, each once. Errors if one is NULL.
+/// Returns the names of the vectorizers, each once. Errors if one is NULL, or there are too many.
 fn names(given: Option<Vec<Option<String>>>) -> Result<Vec<String>, PgError> {
     let mut names: Vec<String> = Vec::new();
     for name in given.ok_or_else(|| null("vectorizers"))? {
         let name = name.ok_or_else(|| null("vectorizer"))?;
-        if !names.contains(&name) {
-            names.push(name);
+        if names.contains(&name) {
+            continue;
         }
+        if names.len() == MOST_VECTORIZERS {
+            return Err(invalid(format!(
+                "cannot search in more than {MOST_VECTORIZERS} vectorizers at once"
+            ))
+            .with_hint("Search in some of them, and in the others by another statement."));
+        }
+        names.push(name);
     }
     Ok(names)
 }

@@ -23,11 +23,12 @@ pub fn read(v: &Definition) -> String {
 fn document(loaded: &Field, by_address: bool, fields: &[Field], limit: usize) -> Vec<String> {
     let value = column(loaded);
     let size = stored_size(loaded);
-    let payload = match (by_address, loaded.type_name.as_str()) {
-        (false, "bytea") => format!("NULL::text, CASE WHEN {size} <= ${limit} THEN {value}::bytea END"),
-        _ => format!("CASE WHEN {size} <= ${limit} THEN {value}::text END, NULL::bytea"),
+    let payload = |kind: &str| format!("CASE WHEN {size} <= ${limit} THEN {value}::{kind} END");
+    let (text, bytes) = match (by_address, loaded.type_name.as_str()) {
+        (false, "bytea") => ("NULL::text".to_owned(), payload("bytea")),
+        _ => (payload("text"), "NULL::bytea".to_owned()),
     };
-    [payload, size].into_iter().chain(fields.iter().map(as_python)).collect()
+    [text, bytes, size].into_iter().chain(fields.iter().map(as_python)).collect()
 }
 
 /// Returns the number of a source's rows that have a document, the weight of all of them together, and the root of the sum of
@@ -45,10 +46,17 @@ pub fn weigh(sampled: &Sampled<'_>, part: f64) -> String {
 
 /// Chooses rows of a source by chance, each with the probability `$1` for each byte of its weight, and at most `$3`: its weight,
 /// and its document as [`read`] does, whose payload is not read beyond the size `$2`. Of the same `part` of the source's pages as
-/// [`weigh`] looks at.
+/// [`weigh`] looks at. The last column says whether the row was read: not after the first ones have `$4` bytes together.
 pub fn sample(sampled: &Sampled<'_>, part: f64) -> String {
+    let payload = stored_size(sampled.loaded);
+    let mut sizes = vec![format!("CASE WHEN {payload} <= $2 THEN {} ELSE 0 END", read_size(sampled.loaded))];
+    sizes.extend(sampled.fields.iter().map(|field| format!("coalesce({}, 0)", read_size(field))));
+    let sizes = sizes.join(" + ");
+    let is_read = format!("sum({sizes}) OVER (ROWS UNBOUNDED PRECEDING) <= $4");
     let mut columns = vec![weight(sampled)];
-    columns.extend(document(sampled.loaded, sampled.by_address, sampled.fields, 2));
+    let values = document(sampled.loaded, sampled.by_address, sampled.fields, 2);
+    columns.extend(values.iter().map(|value| format!("CASE WHEN {is_read} THEN {value} END")));
+    columns.push(is_read);
     format!(
         "SELECT {columns} FROM {source} s{part} WHERE {loaded} IS NOT NULL AND random() < $1 * {weight} LIMIT $3",
         columns = columns.join(", "),
@@ -131,6 +139,18 @@ fn stored_size(field: &Field) -> String {
     match field.type_name.as_str() {
         "text" | "varchar" | "bpchar" | "bytea" => format!("octet_length({value})::int8"),
         _ => format!("pg_column_size({value})::int8"),
+    }
+}
+
+/// Returns an expression for a value's size in bytes as it is read. A compressed value of another type than a string has up to
+/// hundreds of times the bytes that are stored, and is read for their number.
+fn read_size(field: &Field) -> String {
+    let (value, stored) = (column(field), stored_size(field));
+    match field.type_name.as_str() {
+        "text" | "varchar" | "bpchar" | "bytea" => stored,
+        _ => format!(
+            "CASE WHEN pg_column_compression({value}) IS NULL THEN {stored} ELSE octet_length({value}::text)::int8 END"
+        ),
     }
 }
 
