@@ -51,22 +51,3 @@ def test_words_that_take_their_time_are_added_to_fewer_chunks_at_once(tenants):
     with_chunks(mallory, 80, "document")
     add_words(mallory, "PERFORM pg_sleep(0.03);", each="ROW")
     eventually(lambda: has_words(mallory), what="the words to be there")
-
-
-def test_words_of_many_vectorizers_are_added_in_no_more_turns_than_of_one(tenants):
-    mallory, alice = tenants
-    tables = [f"busy_{number}" for number in range(40)]
-    mallory.sql("CREATE SEQUENCE mallory.turns")
-    with_chunks(mallory, 300, *tables)
-    with_chunks(alice, 300, "document")
-    for table in tables:
-        add_words(mallory, "PERFORM nextval('mallory.turns'), pg_sleep(0.1);", table)
-    turns = "SELECT last_value FROM mallory.turns"
-    eventually(lambda: alice.db.value(turns) > 10, what="hers to be busy")
-
-    before = alice.db.value(turns)
-    add_words(alice, "")
-    eventually(lambda: has_words(alice), what="Alice's words to be there")
-    # Hers take three turns, and a fourth finds nothing left. Without shares each of Mallory's would have its own between two of
-    # them; those that pass while this looks count as well.
-    assert alice.db.value(turns) - before < 2 * len(tables)

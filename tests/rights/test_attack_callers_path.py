@@ -97,6 +97,7 @@ TYPES = ["oid", "text", "name", "bool", "int2", "int4", "int8", "char", "interva
 # Each function in C that PUBLIC, or a role with a right to it, may call, and that has no search path of its own.
 CALLS = {
     "_vectorizer_pending": "SELECT ai._vectorizer_pending(b.inbox, b.work, 10) FROM ai._vectorizer_binding b",
+    "_store_bytes": "SELECT ai._store_bytes(b.store) FROM ai._vectorizer_binding b",
     "_sees_all": "SELECT ai._sees_all()",
     "_watches_all": "SELECT ai._watches_all()",
     "_sees_vectorizer": "SELECT ai._sees_vectorizer(b.source, b.inbox, b.store, b.view) FROM ai._vectorizer_binding b",
