@@ -5,7 +5,7 @@ CREATE FUNCTION ai._store_bytes(store oid) RETURNS int8
 LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'store_bytes_wrapper';
 
 -- Each part shows what the view that it reads shows to the caller. What is NULL there has no row.
-CREATE VIEW ai.metrics AS
+CREATE VIEW ai.metrics WITH (security_barrier) AS
 WITH worker AS MATERIALIZED (
     SELECT s.state, s.since, s.in_flight, s.last_heartbeat, jsonb_build_object('datname', current_database()) AS labels
     FROM ai.vectorizer_worker_status() s WHERE s.process = 'worker'),
