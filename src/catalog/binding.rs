@@ -184,6 +184,13 @@ impl Relations {
     }
 }
 
+/// Records that a vectorizer's vectors are of the model that its config names.
+pub fn record_model(id: i32) -> Result<(), PgError> {
+    let update = "UPDATE ai._vectorizer_binding b SET embedding = v.config -> 'embedding'
+                  FROM ai.vectorizer v WHERE v.id = $1 AND b.vectorizer_id = v.id";
+    as_superuser(|| sql::execute(update, &[id.into()])).map(drop)
+}
+
 /// Records that all chunks of a vectorizer have words in this table, if it is bound to the table.
 pub fn words_are_ready(id: i32, words: &Table) -> Result<(), PgError> {
     as_superuser(|| {

@@ -18,7 +18,7 @@ use super::looks::Looks;
 use super::pause::Pause;
 use super::schedule::Schedule;
 use crate::access;
-use crate::catalog::binding::Relations;
+use crate::catalog::binding::{self, Relations};
 use crate::catalog::definitions::{Told, Watch};
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::catalog::words::{self, Configuration};
@@ -26,6 +26,7 @@ use crate::catalog::{secret, spending, usage};
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_user, as_user_on};
+use crate::pg::sql::{self, ident};
 use crate::pg::transaction::{make_constraints_immediate, transaction};
 use crate::pg::turn;
 
@@ -66,7 +67,7 @@ impl Active {
         let (watch, vectorizer, author, api_key, account, meter, definition) = transaction(|| {
             let mut watch = Watch::over(entry.relations.all(), entry.generation)?;
             let mut vectorizer = entry.resolve()?;
-            entry.model()?;
+            require_its_model(entry, &vectorizer)?;
             let api_key = secret::api_key_of(&vectorizer.config.embedding)?;
             let Vectorizer { config, owner, author, .. } = &vectorizer;
             access::vectorizer::require_allowed(config, *owner, *author, api_key.as_ref())?;
@@ -244,4 +245,17 @@ impl Active {
         })?;
         as_user_on(self.vectorizer.owner, &[inbox.oid, work.oid].into(), f)
     }
+}
+
+/// Errors (55000) if there are vectors of another model than the config names. If there are none, whoever has changed the config
+/// has mended the name of a model that nothing came of, and the new one is recorded.
+fn require_its_model(entry: &Entry, vectorizer: &Vectorizer) -> Result<(), PgError> {
+    let Err(error) = entry.model() else { return Ok(()) };
+    vectorizer.relations.hold()?;
+    let (table, column) = vectorizer.vectors();
+    let look = format!("SELECT EXISTS (SELECT FROM {table} WHERE {} IS NOT NULL)", ident(column));
+    let has_vectors = as_user_on(vectorizer.owner, &vectorizer.relations.oids(), || {
+        sql::read(&look, &[], |row| row.get::<bool>(1))
+    })?;
+    if has_vectors == [true] { Err(error) } else { binding::record_model(entry.id) }
 }
