@@ -5,9 +5,9 @@ use std::ffi::CStr;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::named;
 use crate::catalog::budget::{self, BudgetOf, DOCUMENTS, QUERIES};
 use crate::catalog::ownership::require_owner;
-use crate::catalog::vectorizer;
 use crate::pg::error::PgError;
 use crate::pg::identity::{current_user, is_superuser};
 use crate::trigger::wake;
@@ -70,11 +70,7 @@ fn two_holders() -> PgError {
 
 /// Returns the vectorizer of this name. Errors unless the caller has the rights of its owner.
 fn of_vectorizer(name: &str) -> Result<BudgetOf, PgError> {
-    let entry = vectorizer::by_name(name)?.filter(|entry| entry.is_seen_by(current_user()));
-    let entry = entry.ok_or_else(|| {
-        PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("vectorizer {name:?} does not exist"))
-            .with_hint("SELECT id, name FROM ai.vectorizer shows those that there are.")
-    })?;
+    let entry = named::by_name(Some(name))?;
     require_owner(entry.id)?;
     entry.uuid.map(BudgetOf::Vectorizer).ok_or_else(|| PgError::internal("the vectorizer has no UUID"))
 }

@@ -6,6 +6,7 @@
 //! * [`alter`]: changing one that is there, beside itself where all is embedded again
 //! * [`explain_vectorizer`], [`explain`]: what one would come to, before it exists
 //! * [`execute_vectorizer`], [`resync`], [`retry_failed`]: having the worker do something
+//! * [`named`]: vectorizers as callers name them
 //! * [`given_key`]: keys of rows as callers give them
 //! * [`quota`]: the number of vectorizers and S3 sources that a role may have
 //! * [`vector_index`]: pgai's functions for an index
@@ -68,6 +69,7 @@ pub mod migrate_from_pgai;
 mod missed_state;
 pub mod models;
 pub mod monitoring;
+mod named;
 pub mod network;
 pub mod parsed_document;
 mod pending;

@@ -11,7 +11,7 @@ use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
 use crate::pg::lock;
-use crate::pg::sql::{self, MAX_IDENTIFIER, execute, ident, qualified};
+use crate::pg::sql::{self, MAX_IDENTIFIER, execute, ident, qualified, with_ending};
 
 /// The columns that every store has besides those of the key.
 const STORE_COLUMNS: [&str; 4] = ["chunk", "chunk_seq", "embedding", "embedding_uuid"];
@@ -133,13 +133,8 @@ pub fn redefine_view(view: &Table, store: &Table, source: &Relation, key: &Key) 
 
 /// Returns the name of the index of vectors that the worker builds, `<table>_<column>_<method>_<id>`; long names are truncated.
 pub fn index_name(table: &str, column: &str, method: &str, id: i32) -> String {
-    let ending = format!("_{}_{method}_{id}", cut(column, MAX_IDENTIFIER / 2));
-    format!("{}{ending}", cut(table, MAX_IDENTIFIER.saturating_sub(ending.len())))
-}
-
-/// Returns the longest prefix of whole characters with at most `bytes` bytes.
-fn cut(name: &str, bytes: usize) -> &str {
-    &name[..name.floor_char_boundary(bytes)]
+    let column = &column[..column.floor_char_boundary(MAX_IDENTIFIER / 2)];
+    with_ending(table, &format!("_{column}_{method}_{id}"))
 }
 
 /// Returns the qualified name of a type of pgvector's.

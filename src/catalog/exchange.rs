@@ -9,7 +9,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::binding::{self, Relations};
 use super::dependent_views::{self, View, have_grants_of};
-use super::exchange_names::{beside, rename, rename_beside, unforeseen};
+use super::exchange_names::{rename, rename_beside, unforeseen};
 use super::exchange_sides::{Side, has_same_type, not_ready, require_one_source, require_replaceable};
 use super::key::{self, Key};
 use super::relation::Relation;
@@ -20,7 +20,7 @@ use super::{destination, queue_tables};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user_on};
 use crate::pg::lock;
-use crate::pg::sql::{self, qualified};
+use crate::pg::sql::{self, with_ending};
 use crate::pg::transaction::subtransaction;
 
 /// Exchanges two vectorizers of one source, each with a store. `other` and what it gets are named by the first one's names with
@@ -202,7 +202,7 @@ fn name(id: i32, first: &str, ending: &str) -> Result<(), PgError> {
         let update = "UPDATE ai.vectorizer SET name = $2 WHERE id = $1 AND name::text <> $2";
         as_superuser(|| sql::execute(update, &[id.into(), name.into()])).map(drop)
     };
-    subtransaction(|| write(beside(first, ending))).or_else(|_| write(unforeseen(first, ending)))
+    subtransaction(|| write(with_ending(first, ending))).or_else(|_| write(unforeseen(first, ending)))
 }
 
 /// Grants on the tables that have come to a vectorizer what is granted on those that it had, and nothing else.
@@ -226,7 +226,7 @@ fn release_leases(relations: &Relations, key: &Key) -> Result<(), PgError> {
         "UPDATE {work} SET {lease} = NULL, {leased_by} = NULL, {available_at} = pg_catalog.now(),
              {attempts} = GREATEST({attempts} - 1, 0)
          WHERE {lease} IS NOT NULL",
-        work = qualified(&relations.work.schema, &relations.work.name),
+        work = relations.work.qualified(),
         lease = own.name("lease"),
         leased_by = own.name("leased_by"),
         available_at = own.name("available_at"),

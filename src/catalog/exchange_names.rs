@@ -9,22 +9,16 @@ use super::{destination, origin_name, words};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::random::random_u32;
-use crate::pg::sql::{self, MAX_IDENTIFIER};
+use crate::pg::sql::{self, with_ending};
 use crate::pg::transaction::subtransaction;
 
 /// The endings of the names of the other vectorizer, its store and its view: before it takes the place, and after.
 pub const NEW: &str = "_new";
 pub const OLD: &str = "_old";
 
-/// Returns a name with an ending, for which a long one is shortened.
-pub fn beside(name: &str, ending: &str) -> String {
-    let kept = name.floor_char_boundary(MAX_IDENTIFIER - ending.len());
-    format!("{}{ending}", &name[..kept])
-}
-
 /// Returns a name with an ending, and a number that nobody can guess and take in advance.
 pub fn unforeseen(name: &str, ending: &str) -> String {
-    beside(name, &format!("{ending}_{:08x}", random_u32()))
+    with_ending(name, &format!("{ending}_{:08x}", random_u32()))
 }
 
 /// Returns a name with an ending that neither a relation nor a type of a schema has.
@@ -34,7 +28,7 @@ pub fn free_beside(schema: &str, name: &str, ending: &str) -> Result<String, PgE
                        WHERE n.nspname::text = $1 AND c.relname::text = $2)
             OR EXISTS (SELECT FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
                        WHERE n.nspname::text = $1 AND t.typname::text = $2)";
-    let wanted = beside(name, ending);
+    let wanted = with_ending(name, ending);
     let args = [schema.to_owned().into(), wanted.clone().into()];
     let taken = sql::read_now(is_taken, &args, |row| row.get::<bool>(1))? == [true];
     Ok(if taken { unforeseen(name, ending) } else { wanted })
@@ -43,7 +37,7 @@ pub fn free_beside(schema: &str, name: &str, ending: &str) -> Result<String, PgE
 /// Returns a name with an ending that no vectorizer has.
 pub fn free_vectorizer_beside(name: &str, ending: &str) -> Result<String, PgError> {
     let is_taken = "SELECT EXISTS (SELECT FROM ai.vectorizer WHERE name::text = $1)";
-    let wanted = beside(name, ending);
+    let wanted = with_ending(name, ending);
     let taken = as_superuser(|| sql::read_now(is_taken, &[wanted.clone().into()], |row| row.get::<bool>(1)))?
         == [true];
     Ok(if taken { unforeseen(name, ending) } else { wanted })
@@ -52,7 +46,7 @@ pub fn free_vectorizer_beside(name: &str, ending: &str) -> Result<String, PgErro
 /// Gives a relation, which must be held, a name with an ending. If somebody has that name, or is just taking it, it gets one that
 /// nobody could foresee.
 pub fn rename_beside(relation: &Table, name: &str, ending: &str) -> Result<Table, PgError> {
-    let wanted = beside(name, ending);
+    let wanted = with_ending(name, ending);
     subtransaction(|| relation.rename(&wanted)).or_else(|_| relation.rename(&unforeseen(name, ending)))
 }
 

@@ -55,6 +55,12 @@ pub fn register(
     registered.ok_or_else(|| PgError::internal("INSERT into ai.vectorizer returned no row"))
 }
 
+/// Returns the config of a vectorizer as it is stored, which nobody else changes until the transaction ends; `None` if it is gone.
+pub fn config_to_change(id: i32) -> Result<Option<Value>, PgError> {
+    let look = "SELECT config FROM ai.vectorizer WHERE id = $1 FOR NO KEY UPDATE";
+    as_superuser(|| sql::query_row(look, &[id.into()], |row| Ok(row.get::<JsonB>(1)?.0)))
+}
+
 /// Has the administrator's lists bind a vectorizer that takes over parts of another one's config, if they bind that one: who
 /// declared them may have been no superuser.
 pub fn restrict_as(id: i32, other: i32) -> Result<(), PgError> {

@@ -14,7 +14,7 @@ use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
 use crate::pg::lock;
-use crate::pg::sql::{self, MAX_IDENTIFIER, execute, qualified};
+use crate::pg::sql::{self, execute, qualified, with_ending};
 
 /// The columns of a table of words.
 pub const COLUMNS: [&str; 2] = ["embedding_uuid", "words"];
@@ -49,9 +49,7 @@ pub fn asked_for<'a>(search: &Search, destination: &'a Destination) -> Option<(&
 
 /// Returns the name of the table of words beside a store: `<store>_words`, in which a long name of the store is shortened.
 pub fn table_name(store: &str) -> String {
-    const SUFFIX: &str = "_words";
-    let kept = store.floor_char_boundary(MAX_IDENTIFIER - SUFFIX.len());
-    format!("{}{SUFFIX}", &store[..kept])
+    with_ending(store, "_words")
 }
 
 /// Returns the config of words in this table; `None` if none are kept.

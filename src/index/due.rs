@@ -202,7 +202,7 @@ impl Builds {
             return Some(left);
         }
 
-        let ask = |question: &str| active.as_owner(|| yes(question));
+        let ask = |question: &str| active.as_owner(|| sql::yes(question));
         let own = self.builders.processes();
         match transaction(|| match state(&active.vectorizer, &ask)? {
             IndexState::Due if as_superuser(|| another_builder(&own))? => Ok(IndexState::NotYet),
@@ -296,13 +296,15 @@ type Ask<'a> = &'a dyn Fn(&str) -> Result<bool, PgError>;
 
 /// Returns whether a vectorizer's index would be built now, if there is a place for the build.
 pub fn is_due(vectorizer: &Vectorizer) -> Result<bool, PgError> {
-    let ask = |question: &str| as_user_on(vectorizer.owner, &vectorizer.relations.oids(), || yes(question));
+    let ask =
+        |question: &str| as_user_on(vectorizer.owner, &vectorizer.relations.oids(), || sql::yes(question));
     Ok(matches!(state(vectorizer, &ask)?, IndexState::Due))
 }
 
 /// Returns whether a vectorizer has its index, or needs none for as many rows as it has.
 pub fn is_settled(vectorizer: &Vectorizer) -> Result<bool, PgError> {
-    let ask = |question: &str| as_user_on(vectorizer.owner, &vectorizer.relations.oids(), || yes(question));
+    let ask =
+        |question: &str| as_user_on(vectorizer.owner, &vectorizer.relations.oids(), || sql::yes(question));
     Ok(matches!(state(vectorizer, &ask)?, IndexState::Settled | IndexState::TooFew))
 }
 
@@ -373,9 +375,4 @@ fn has_rows(vectorizer: &Vectorizer, when: &When, ask: Ask<'_>) -> Result<bool, 
     let (table, column) = vectorizer.vectors();
     let embedded = format!("SELECT FROM {table} WHERE {} IS NOT NULL LIMIT {rows}", ident(column));
     ask(&format!("SELECT count(*) = {rows} FROM ({embedded}) AS counted"))
-}
-
-fn yes(question: &str) -> Result<bool, PgError> {
-    let answer = sql::read(question, &[], |row| row.get::<bool>(1))?;
-    Ok(answer.first().copied().unwrap_or_default())
 }

@@ -8,12 +8,9 @@ use pgrx::{FromDatum, IntoDatum, Spi, pg_sys};
 
 use super::error::PgError;
 use super::plan::check_spi;
-pub use super::quote::{ident, qualified};
+pub use super::quote::{MAX_IDENTIFIER, ident, qualified, with_ending};
 use super::settings::read_as_written;
 use super::statement;
-
-/// Maximum length of an identifier in bytes: Postgres's NAMEDATALEN minus one.
-pub const MAX_IDENTIFIER: usize = 63;
 
 /// Runs `f`, which passes this text to SPI.
 pub(super) fn spi<R>(sql: &str, f: impl FnOnce() -> R) -> R {
@@ -55,6 +52,11 @@ pub fn read<T>(
     spi(sql, || {
         Spi::connect(|client| client.select(sql, None, args)?.map(|tuple| row(&Row(tuple))).collect())
     })
+}
+
+/// Runs a query with a boolean result, as [`read`] does. None at all is false.
+pub fn yes(question: &str) -> Result<bool, PgError> {
+    Ok(read(question, &[], |row| row.get::<bool>(1))?.first() == Some(&true))
 }
 
 /// Runs a query that sees all that has been committed by now, whatever the transaction's snapshot is, without

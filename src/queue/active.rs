@@ -254,8 +254,6 @@ fn require_its_model(entry: &Entry, vectorizer: &Vectorizer) -> Result<(), PgErr
     vectorizer.relations.hold()?;
     let (table, column) = vectorizer.vectors();
     let look = format!("SELECT EXISTS (SELECT FROM {table} WHERE {} IS NOT NULL)", ident(column));
-    let has_vectors = as_user_on(vectorizer.owner, &vectorizer.relations.oids(), || {
-        sql::read(&look, &[], |row| row.get::<bool>(1))
-    })?;
-    if has_vectors == [true] { Err(error) } else { binding::record_model(entry.id) }
+    let has_vectors = as_user_on(vectorizer.owner, &vectorizer.relations.oids(), || sql::yes(&look))?;
+    if has_vectors { Err(error) } else { binding::record_model(entry.id) }
 }

@@ -207,14 +207,14 @@ impl Missing {
             let many = format!(
                 "SELECT EXISTS (SELECT FROM {inbox} OFFSET {MANY}) OR EXISTS (SELECT FROM {work} OFFSET {MANY})"
             );
-            if yes(&many)? {
+            if sql::yes(&many)? {
                 return Ok(Missing::Pending);
             }
             let lacking = |queue: &str| lacking(&key, queue, store, new);
-            if yes(&lacking(&inbox))? || yes(&lacking(&work))? {
+            if sql::yes(&lacking(&inbox))? || sql::yes(&lacking(&work))? {
                 return Ok(Missing::Pending);
             }
-            let is_set_aside = yes(&lacking(&failed.qualified()))?;
+            let is_set_aside = sql::yes(&lacking(&failed.qualified()))?;
             Ok(if is_set_aside { Missing::SetAside } else { Missing::Nothing })
         })
     }
@@ -230,9 +230,4 @@ fn lacking(key: &Key, queue: &str, store: &Table, new: &Table) -> String {
         new.qualified(),
         key.same("n", "q"),
     )
-}
-
-fn yes(question: &str) -> Result<bool, PgError> {
-    let answer = sql::read(question, &[], |row| row.get::<bool>(1))?;
-    Ok(answer.first() == Some(&true))
 }

@@ -11,13 +11,14 @@ use serde_json::{Value, json};
 use super::{Changes, Plan, merged};
 use crate::api::create_vectorizer::{VectorizerRequest, create};
 use crate::catalog::exchange::grant;
-use crate::catalog::exchange_names::{NEW, beside, free_beside, free_vectorizer_beside};
+use crate::catalog::exchange_names::{NEW, free_beside, free_vectorizer_beside};
 use crate::catalog::exchange_sides::require_replaceable;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::{alteration, registration};
 use crate::declare::declaration::ConfigParts;
 use crate::pg::error::PgError;
+use crate::pg::sql::with_ending;
 
 /// Creates a vectorizer with the changes, to take the place of this one. Returns its name.
 pub fn build(entry: &Entry, changes: Changes, plan: Plan) -> Result<String, PgError> {
@@ -86,7 +87,7 @@ fn config(entry: &Entry, store: &Table, changes: &Changes) -> Result<Value, PgEr
     let view_schema = view.map_or(&store.schema, |view| &view.schema);
     destination["view_schema"] = json!(view_schema);
     // Two long names that differ in their ends only would be the same.
-    let ending = if destination["target_table"] == beside(&view_name, NEW) { "_view_new" } else { NEW };
+    let ending = if destination["target_table"] == with_ending(&view_name, NEW) { "_view_new" } else { NEW };
     destination["view_name"] = json!(free_beside(view_schema, &view_name, ending)?);
 
     config["scheduling"] = json!({"config_type": "scheduling", "implementation": "none"});

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Changes;
 use crate::catalog::key;
 use crate::catalog::objects;
+use crate::catalog::registration::config_to_change;
 use crate::catalog::vectorizer::Entry;
 use crate::declare::declaration::CheckedConfig;
 use crate::pg::error::PgError;
@@ -19,7 +20,8 @@ pub const OF_CHUNKS: [&str; 4] = ["loading", "parsing", "chunking", "formatting"
 
 /// Writes the changed parts of a config, and enqueues all rows if their chunks may change.
 pub fn change(entry: &Entry, changes: &Changes, declared: CheckedConfig) -> Result<(), PgError> {
-    let before = stored(entry.id)?;
+    let before =
+        config_to_change(entry.id)?.ok_or_else(|| PgError::internal("a vectorizer has no config"))?;
     let mut config = before.clone();
     for (kind, _) in &changes.parts {
         config[*kind] = declared.stored.get(*kind).cloned().unwrap_or(Value::Null);
@@ -39,11 +41,4 @@ pub fn change(entry: &Entry, changes: &Changes, declared: CheckedConfig) -> Resu
     let rows = objects::enqueue_existing(&entry.relations, &key::required(entry.source())?)?;
     pgrx::notice!("{rows} rows will be read again; chunks that stay the same are not embedded again");
     Ok(())
-}
-
-/// Returns the config as the catalog has it, which nobody changes until the transaction ends.
-fn stored(id: i32) -> Result<Value, PgError> {
-    let look = "SELECT config FROM ai.vectorizer WHERE id = $1 FOR NO KEY UPDATE";
-    let found = as_superuser(|| sql::query_row(look, &[id.into()], |row| Ok(row.get::<JsonB>(1)?.0)))?;
-    found.ok_or_else(|| PgError::internal("a vectorizer has no config"))
 }

@@ -17,6 +17,8 @@ use serde_json::Value;
 
 use pgai_rs_pipeline::config::{Destination, VectorizerConfig};
 
+use super::named;
+use super::requirements::require_fresh_snapshots;
 use crate::catalog::alteration;
 use crate::catalog::ownership::require_owner;
 use crate::catalog::queue_tables::Remembered;
@@ -25,13 +27,11 @@ use crate::catalog::vectorizer::{self, Entry};
 use crate::declare::declaration::{CheckedConfig, ConfigParts};
 use crate::declare::{embedding, source as asked_source};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, current_user};
+use crate::pg::identity::as_superuser;
 use crate::pg::json::Json;
 use crate::pg::lock::{self, Named};
 use crate::pg::sql;
 use crate::trigger::wake;
-
-use super::requirements::require_fresh_snapshots;
 
 /// The parts of a config that a call changes.
 pub(super) struct Changes {
@@ -97,7 +97,7 @@ fn alter_vectorizer_by_id(
         ("scheduling", scheduling),
         ("processing", processing),
     ];
-    Ok(alter(by_id(vectorizer)?, Changes::of(parts, search), keep_old, switch_when_ready)?)
+    Ok(alter(named::by_id(vectorizer)?, Changes::of(parts, search), keep_old, switch_when_ready)?)
 }
 
 #[pg_extern(sql = false)]
@@ -116,7 +116,7 @@ fn alter_vectorizer_by_name(
     keep_old: Option<Interval>,
     switch_when_ready: Option<bool>,
 ) -> Result<Option<String>, pg_sys::panic::ErrorReport> {
-    let id = by_name(vectorizer)?.id;
+    let id = named::by_name(vectorizer)?.id;
     alter_vectorizer_by_id(
         Some(id),
         loading,
@@ -133,36 +133,11 @@ fn alter_vectorizer_by_name(
     )
 }
 
-/// Returns the vectorizer with this id. Errors (22004, 42704) if it is null, or if the caller sees none.
-fn by_id(id: Option<i32>) -> Result<Entry, PgError> {
-    let id = id.ok_or_else(null)?;
-    seen(vectorizer::by_id(id)?, || format!("vectorizer with id {id}"))
-}
-
-/// Returns the vectorizer of this name. Errors as [`by_id`] does.
-fn by_name(name: Option<&str>) -> Result<Entry, PgError> {
-    let name = name.ok_or_else(null)?;
-    seen(vectorizer::by_name(name)?, || format!("vectorizer {name:?}"))
-}
-
-fn null() -> PgError {
-    PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "vectorizer must not be null")
-        .with_hint("See the view ai.vectorizer_status for the existing vectorizers.")
-}
-
-/// Returns a vectorizer that the caller sees. Errors (42704) if there is none.
-fn seen(entry: Option<Entry>, named: impl FnOnce() -> String) -> Result<Entry, PgError> {
-    entry.filter(|entry| entry.is_seen_by(current_user())).ok_or_else(|| {
-        PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("{} does not exist", named()))
-            .with_hint("SELECT id, name FROM ai.vectorizer shows those that there are.")
-    })
-}
-
 /// Returns a vectorizer of the caller's as it is when nobody else is changing it, and makes others wait who want to.
 fn locked(found: &Entry) -> Result<Entry, PgError> {
     require_owner(found.id)?;
     lock::on(Named::Alteration, &found.id.to_string());
-    let entry = seen(vectorizer::by_id(found.id)?, || format!("vectorizer {:?}", found.name))?;
+    let entry = named::seen(vectorizer::by_id(found.id)?, || format!("vectorizer {:?}", found.name))?;
     require_owner(entry.id)?;
     entry.relations.require_one_owner()?;
     if entry.bound { Ok(entry) } else { Err(not_bound(&entry)) }

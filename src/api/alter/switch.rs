@@ -3,8 +3,9 @@
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use super::super::requirements::require_fresh_snapshots;
-use super::{by_id, by_name, locked};
+use super::locked;
+use crate::api::named::{by_id, by_name};
+use crate::api::requirements::require_fresh_snapshots;
 use crate::catalog::alteration::{self, Alteration};
 use crate::catalog::exchange::exchange;
 use crate::catalog::exchange_names::{NEW, OLD};

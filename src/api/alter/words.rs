@@ -6,6 +6,7 @@ use serde_json::Value;
 use pgai_rs_pipeline::config::Search;
 
 use crate::catalog::binding::Relations;
+use crate::catalog::registration::config_to_change;
 use crate::catalog::row_security;
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::Entry;
@@ -67,16 +68,15 @@ fn replace(entry: &Entry, wanted: &Search) -> Result<Option<Table>, PgError> {
 
 /// Writes the config of words, or removes it, and binds the table. Whether all chunks have words, the worker finds out.
 fn write(id: i32, search: Option<Value>, words: Option<&Table>) -> Result<(), PgError> {
-    let config = "SELECT config FROM ai.vectorizer WHERE id = $1 FOR NO KEY UPDATE";
+    let Some(mut config) = config_to_change(id)? else { return Ok(()) };
+    match (config.as_object_mut(), search) {
+        (Some(parts), Some(search)) => drop(parts.insert("search".to_owned(), search)),
+        (Some(parts), None) => drop(parts.remove("search")),
+        (None, _) => {}
+    }
+    require_bounded("vectorizer", &config)?;
+
     as_superuser(|| {
-        let found = sql::query_row(config, &[id.into()], |row| Ok(row.get::<JsonB>(1)?.0))?;
-        let Some(mut config) = found else { return Ok(()) };
-        match (config.as_object_mut(), search) {
-            (Some(parts), Some(search)) => drop(parts.insert("search".to_owned(), search)),
-            (Some(parts), None) => drop(parts.remove("search")),
-            (None, _) => {}
-        }
-        require_bounded("vectorizer", &config)?;
         sql::execute(
             "UPDATE ai.vectorizer SET config = $2 WHERE id = $1",
             &[id.into(), JsonB(config).into()],

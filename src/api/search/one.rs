@@ -5,6 +5,7 @@ use pgrx::PgSqlErrorCode;
 use super::arguments::{InOne, Question};
 use super::terms::{Mode, Terms, invalid, null};
 use crate::api::embed::{Embedded, embed_question, may_ask};
+use crate::api::named::does_not_exist;
 use crate::api::rerank::CallersReranker;
 use crate::catalog::vectorizer::Entry;
 use crate::catalog::visibility::may_read_all;
@@ -181,10 +182,8 @@ fn visible(named: &Named) -> Result<Known, PgError> {
 }
 
 fn no_such(named: &Named) -> PgError {
-    let which = match named {
+    does_not_exist(&match named {
         Named::Id(id) => format!("vectorizer with id {id}"),
         Named::Name(name) => format!("vectorizer {name:?}"),
-    };
-    PgError::new(PgSqlErrorCode::ERRCODE_UNDEFINED_OBJECT, format!("{which} does not exist"))
-        .with_hint("SELECT id, name FROM ai.vectorizer shows those that there are.")
+    })
 }
