@@ -7,7 +7,7 @@
 //! their names at the time of the dump and by their owner; then the worker binds them. A dump of the source
 //! alone restores triggers with a UUID that no vectorizer has here; they do nothing.
 
-use pgrx::{PgSqlErrorCode, pg_sys};
+use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 
 use super::schema;
 use super::table::Table;
@@ -184,8 +184,21 @@ impl Relations {
     }
 }
 
+/// Removes the binding of a vectorizer. Returns the config of the model that its vectors are of; `None` if that is not known.
+pub fn unbind(id: i32) -> Result<Option<JsonB>, PgError> {
+    let delete = "DELETE FROM ai._vectorizer_binding WHERE vectorizer_id = $1 RETURNING embedding";
+    let found = as_superuser(|| sql::query_row(delete, &[id.into()], |row| row.get_opt::<JsonB>(1)))?;
+    Ok(found.flatten())
+}
+
+/// Records the config of the model that a vectorizer's vectors are of; `None` if that is not known.
+pub fn record_model(id: i32, embedding: Option<JsonB>) -> Result<(), PgError> {
+    let update = "UPDATE ai._vectorizer_binding SET embedding = $2 WHERE vectorizer_id = $1";
+    as_superuser(|| sql::execute(update, &[id.into(), embedding.into()])).map(drop)
+}
+
 /// Records that a vectorizer's vectors are of the model that its config names.
-pub fn record_model(id: i32) -> Result<(), PgError> {
+pub fn record_named_model(id: i32) -> Result<(), PgError> {
     let update = "UPDATE ai._vectorizer_binding b SET embedding = v.config -> 'embedding'
                   FROM ai.vectorizer v WHERE v.id = $1 AND b.vectorizer_id = v.id";
     as_superuser(|| sql::execute(update, &[id.into()])).map(drop)

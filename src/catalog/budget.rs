@@ -1,7 +1,7 @@
 //! Budgets of tokens or money: what they are, and what is used of them.
 //!
-//! What documents use is counted by the worker (`pgai_rs_pipeline::budget`), and what queries use by sessions in shared memory,
-//! as for [`usage`](super::usage), with which the worker writes it to `ai._budget_used`.
+//! The worker counts what documents use (`pgai_rs_pipeline::budget`), and sessions count what queries use, in shared memory, as
+//! for [`usage`](super::usage). The worker writes both to `ai._budget_used`, together with the usage.
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 

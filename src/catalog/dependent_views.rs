@@ -53,7 +53,7 @@ const READERS: &str = "
     GROUP BY r.oid
     ORDER BY r.oid";
 
-/// What is kept of views (`$1`).
+/// The properties of views (`$1`) that are kept.
 const DESCRIBED: &str = "
     SELECT c.oid, pg_catalog.pg_get_viewdef(c.oid), pg_catalog.array_to_string(c.reloptions, ', '),
            pg_catalog.quote_literal(pg_catalog.obj_description(c.oid, 'pg_class'))
@@ -117,8 +117,7 @@ const USED: &str = "
           SELECT FROM pg_catalog.pg_depend e
           JOIN pg_catalog.pg_extension x ON x.oid = e.refobjid AND x.extname = 'vector'
           WHERE e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e'
-            AND e.refclassid = 'pg_catalog.pg_extension'::regclass)
-    ORDER BY 2, 3";
+            AND e.refclassid = 'pg_catalog.pg_extension'::regclass)";
 
 /// Returns the rights on a relation that its owner has granted: each with the roles, as GRANT takes it around the relation's
 /// name.
@@ -133,18 +132,23 @@ fn grants(relation: pg_sys::Oid) -> Result<Vec<(String, String)>, PgError> {
 
 /// Grants on a relation what is granted on another one and nothing else, as its owner.
 pub fn have_grants_of(from: pg_sys::Oid, to: &Table) -> Result<(), PgError> {
-    let (wanted, there) = (grants(from)?, grants(to.oid)?);
+    have_grants(to, &grants(from)?)
+}
+
+/// Grants these rights on a relation and no others, as its owner.
+fn have_grants(relation: &Table, wanted: &[(String, String)]) -> Result<(), PgError> {
+    let there = grants(relation.oid)?;
     if wanted == there {
         return Ok(());
     }
-    let table = to.qualified();
-    as_user(to.owner, || {
+    let name = relation.qualified();
+    as_user(relation.owner, || {
         for (right, to_whom) in &there {
             let role = to_whom.trim_end_matches(" WITH GRANT OPTION");
-            execute(&format!("REVOKE {right} ON {table} FROM {role} CASCADE"), &[])?;
+            execute(&format!("REVOKE {right} ON {name} FROM {role} CASCADE"), &[])?;
         }
         wanted.iter().try_for_each(|(right, to_whom)| {
-            execute(&format!("GRANT {right} ON {table} TO {to_whom}"), &[]).map(drop)
+            execute(&format!("GRANT {right} ON {name} TO {to_whom}"), &[]).map(drop)
         })
     })
 }
@@ -344,21 +348,10 @@ impl View {
 
     /// Gives a view the rights of this one, and its comment, as its owner.
     pub fn bestow(&self, view: &Table) -> Result<(), PgError> {
-        let name = view.qualified();
-        let there = grants(view.oid)?;
-        as_user(view.owner, || {
-            for (right, to_whom) in &there {
-                let role = to_whom.trim_end_matches(" WITH GRANT OPTION");
-                execute(&format!("REVOKE {right} ON {name} FROM {role} CASCADE"), &[])?;
-            }
-            for (right, to_whom) in &self.grants {
-                execute(&format!("GRANT {right} ON {name} TO {to_whom}"), &[])?;
-            }
-            match &self.comment {
-                Some(comment) => execute(&format!("COMMENT ON VIEW {name} IS {comment}"), &[]).map(drop),
-                None => Ok(()),
-            }
-        })
+        have_grants(view, &self.grants)?;
+        let Some(comment) = &self.comment else { return Ok(()) };
+        let statement = format!("COMMENT ON VIEW {} IS {comment}", view.qualified());
+        as_user(view.owner, || execute(&statement, &[])).map(drop)
     }
 
     fn statement(&self, create: &str, view: &Table) -> String {

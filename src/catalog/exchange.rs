@@ -10,7 +10,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use super::binding::{self, Relations};
 use super::dependent_views::{self, View, have_grants_of};
 use super::exchange_names::{rename, rename_beside, unforeseen};
-use super::exchange_sides::{Side, has_same_type, not_ready, require_one_source, require_replaceable};
+use super::exchange_sides::{Side, not_ready, require_one_source, require_replaceable};
 use super::key::{self, Key};
 use super::relation::Relation;
 use super::row_security;
@@ -46,22 +46,30 @@ pub fn exchange(first: &Entry, other: &Entry, ending: &str) -> Result<(), PgErro
         opposite.hold()?;
         side.require_unchanged()?;
         opposite.require_unchanged()?;
-        require_replaceable(first, other)?;
-        change_places(&side, &opposite, &views, &source, &key, ending)
+        let same_type = require_replaceable(&side, &opposite, &views)?;
+        change_places(&side, &opposite, Views { views: &views, same_type }, &source, &key, ending)
     })
+}
+
+/// The views that read the store of the first one.
+#[derive(Clone, Copy)]
+struct Views<'a> {
+    views: &'a [View],
+    /// True if the vectors of both stores have the same type.
+    same_type: bool,
 }
 
 /// Exchanges all that is held.
 fn change_places(
     side: &Side<'_>,
     opposite: &Side<'_>,
-    views: &[View],
+    read: Views<'_>,
     source: &Relation,
     key: &Key,
     ending: &str,
 ) -> Result<(), PgError> {
     let (first, other) = (side.entry, opposite.entry);
-    let same_type = has_same_type(side.store, opposite.store)?;
+    let Views { views, same_type } = read;
     let before: Vec<pg_sys::Oid> = views.iter().map(|view| view.table.oid).collect();
     let used = dependent_views::used(&before)?;
 
@@ -69,7 +77,7 @@ fn change_places(
     let anew = |view: &&View| !same_type && own_view.is_none_or(|own| own.oid != view.table.oid);
     views.iter().rev().filter(anew).try_for_each(|view| view.table.drop())?;
     let (mut own, mut others) = rename(side, opposite, ending)?;
-    (own.view, others.view) = exchange_views(side, opposite, &others, views, source, key, ending)?;
+    (own.view, others.view) = exchange_views(side, opposite, &others, read, source, key, ending)?;
 
     let mut now = Vec::with_capacity(views.len());
     for view in views {
@@ -98,7 +106,7 @@ fn exchange_views(
     side: &Side<'_>,
     opposite: &Side<'_>,
     others: &Relations,
-    views: &[View],
+    read: Views<'_>,
     source: &Relation,
     key: &Key,
     ending: &str,
@@ -110,8 +118,8 @@ fn exchange_views(
     if let Some(strange) = [view, view_of_other].into_iter().find(|view| view.owner != source.owner) {
         return Err(not_ready(side.entry, &format!("{} belongs to another role", strange.qualified())));
     }
-    let defined = views.iter().find(|found| found.table.oid == view.oid);
-    if !has_same_type(side.store, opposite.store)? {
+    let defined = read.views.iter().find(|found| found.table.oid == view.oid);
+    if !read.same_type {
         let put_aside = rename_beside(view, &view.name, ending)?;
         let own = view_of_other.rename(&view.name)?;
         if let Some(defined) = defined {
@@ -165,33 +173,27 @@ fn bind(side: &Side<'_>, opposite: &Side<'_>, own: &Relations, others: &Relation
                                       THEN jsonb_build_object('scheduling', v.config -> 'scheduling') ELSE '{}' END
         FROM ai.vectorizer n
         WHERE v.id IN ($1, $2) AND n.id IN ($1, $2) AND n.id <> v.id";
-    let ids = [side.entry.id, opposite.entry.id];
-    let args = [ids[0].into(), ids[1].into()];
-    let stamp = "SELECT embedding::text FROM ai._vectorizer_binding WHERE vectorizer_id = $1";
-    let stamp_of =
-        |id: i32| as_superuser(|| sql::read_now(stamp, &[id.into()], |row| row.get_opt::<String>(1)));
-    let stamps = [stamp_of(ids[1])?, stamp_of(ids[0])?];
+    let (first, other) = (side.entry, opposite.entry);
+    let args = [first.id.into(), other.id.into()];
+    let models = [binding::unbind(other.id)?, binding::unbind(first.id)?];
     as_superuser(|| {
         sql::execute(CONFIGS, &args)?;
         // What is recorded of either belongs to its store.
-        for table in ["_vectorizer_missed SET vectorizer_id", "_vectorizer_errors SET id"] {
-            let (name, column) = (table, table.rsplit(' ').next().unwrap_or_default());
-            let exchange = format!("UPDATE ai.{name} = $1 + $2 - {column} WHERE {column} IN ($1, $2)");
+        for (table, id) in [("_vectorizer_missed", "vectorizer_id"), ("_vectorizer_errors", "id")] {
+            let exchange = format!("UPDATE ai.{table} SET {id} = $1 + $2 - {id} WHERE {id} IN ($1, $2)");
             sql::execute(&exchange, &args)?;
         }
-        sql::execute("DELETE FROM ai._vectorizer_binding WHERE vectorizer_id IN ($1, $2)", &args)
+        Ok::<_, PgError>(())
     })?;
 
-    for ((id, relations, before), stamp) in
-        [(ids[0], own, opposite.entry), (ids[1], others, side.entry)].into_iter().zip(stamps)
+    for ((id, relations, before), model) in
+        [(first.id, own, other), (other.id, others, first)].into_iter().zip(models)
     {
         relations.bind(id)?;
+        binding::record_model(id, model)?;
         if let Some(words) = relations.words.as_ref().filter(|_| before.has_all_words) {
             binding::words_are_ready(id, words)?;
         }
-        let restamp = "UPDATE ai._vectorizer_binding SET embedding = $2::jsonb WHERE vectorizer_id = $1";
-        let stamp = stamp.into_iter().next().flatten();
-        as_superuser(|| sql::execute(restamp, &[id.into(), stamp.into()]))?;
     }
     binding::write_names().map(drop)
 }

@@ -3,9 +3,10 @@
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::binding::Relations;
+use super::dependent_views::{self, View};
+use super::destination;
 use super::table::Table;
 use super::vectorizer::{self, Entry};
-use super::{dependent_views, destination};
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
@@ -63,17 +64,16 @@ pub fn not_ready(entry: &Entry, why: &str) -> PgError {
     .with_hint("SELECT * FROM ai.vectorizer_health shows what is wrong with it.")
 }
 
-/// Errors (2BP01) if something depends on the store of a vectorizer, or on its views, that would not go over to the store of
-/// another one, and (42P16) if the stores have other columns.
-pub fn require_replaceable(first: &Entry, other: &Entry) -> Result<(), PgError> {
-    let (side, opposite) = (Side::of(first)?, Side::of(other)?);
-    require_same_columns(&side, &opposite)?;
-    require_same_policies(&side, &opposite)?;
-    let views = match has_same_type(side.store, opposite.store)? {
-        true => Vec::new(),
-        false => dependent_views::of(side.store)?,
-    };
-    dependent_views::require_replaceable(side.store, first.relations.words.as_ref(), &views)
+/// Errors (2BP01) if something depends on the store of a vectorizer, or on its `views`, that would not go over to the store of
+/// another one, and (42P16) if the stores have other columns. Returns whether the vectors of both have the same type, so that the
+/// views stay.
+pub fn require_replaceable(side: &Side<'_>, opposite: &Side<'_>, views: &[View]) -> Result<bool, PgError> {
+    require_same_columns(side, opposite)?;
+    require_same_policies(side, opposite)?;
+    let same_type = has_same_type(side.store, opposite.store)?;
+    let anew = if same_type { &[] } else { views };
+    dependent_views::require_replaceable(side.store, side.entry.relations.words.as_ref(), anew)?;
+    Ok(same_type)
 }
 
 /// Errors (42P16) unless both stores have the same columns but for the vectors, which must be pgvector's own: Postgres keeps the
@@ -134,7 +134,7 @@ fn require_same_policies(side: &Side<'_>, opposite: &Side<'_>) -> Result<(), PgE
 }
 
 /// Returns whether the vectors of two stores have the same type, with the same number of dimensions.
-pub fn has_same_type(store: &Table, other: &Table) -> Result<bool, PgError> {
+fn has_same_type(store: &Table, other: &Table) -> Result<bool, PgError> {
     let types = sql::read_now(
         "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod)
          FROM pg_catalog.pg_attribute a

@@ -255,5 +255,5 @@ fn require_its_model(entry: &Entry, vectorizer: &Vectorizer) -> Result<(), PgErr
     let (table, column) = vectorizer.vectors();
     let look = format!("SELECT EXISTS (SELECT FROM {table} WHERE {} IS NOT NULL)", ident(column));
     let has_vectors = as_user_on(vectorizer.owner, &vectorizer.relations.oids(), || sql::yes(&look))?;
-    if has_vectors { Err(error) } else { binding::record_model(entry.id) }
+    if has_vectors { Err(error) } else { binding::record_named_model(entry.id) }
 }

@@ -62,7 +62,7 @@ pub struct Budget {
     pub used: f64,
     /// The first day of the next period.
     pub ends: Day,
-    /// That day for people, such as `2026-12-01`.
+    /// The same day for people, such as `2026-12-01`.
     pub ends_on: String,
 }
 
@@ -236,7 +236,7 @@ impl Budgets {
     }
 }
 
-/// What is set aside for a document on its way. It is given back when this is dropped: by then it is billed, or was not sent.
+/// The amounts that are set aside for a document on its way. They are given back when this is dropped: by then it is billed, or was not sent.
 #[derive(Debug)]
 pub struct Reserved {
     budgets: Arc<Budgets>,

@@ -12,10 +12,10 @@ use super::{Changes, Plan, merged};
 use crate::api::create_vectorizer::{VectorizerRequest, create};
 use crate::catalog::exchange::grant;
 use crate::catalog::exchange_names::{NEW, free_beside, free_vectorizer_beside};
-use crate::catalog::exchange_sides::require_replaceable;
+use crate::catalog::exchange_sides::{Side, require_replaceable};
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
-use crate::catalog::{alteration, registration};
+use crate::catalog::{alteration, dependent_views, registration};
 use crate::declare::declaration::ConfigParts;
 use crate::pg::error::PgError;
 use crate::pg::sql::with_ending;
@@ -37,7 +37,7 @@ pub fn build(entry: &Entry, changes: Changes, plan: Plan) -> Result<String, PgEr
     })?;
     let made = vectorizer::by_id(other)?
         .ok_or_else(|| PgError::internal("a vectorizer that was just created is not there"))?;
-    require_replaceable(entry, &made)?;
+    require_replaceable(&Side::of(entry)?, &Side::of(&made)?, &dependent_views::of(store)?)?;
     grant(&entry.relations, &made.relations)?;
     registration::restrict_as(other, entry.id)?;
     alteration::begin(entry.id, other, plan.switches_by_itself, plan.keep_old)?;
