@@ -2,6 +2,7 @@
 //! taken.
 
 use std::ffi::CStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pgrx::datum::{DatumWithOid, Interval};
 
@@ -11,7 +12,7 @@ use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, Row};
 
 /// A vectorizer that is being altered, and the one that has its new or its old state.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Alteration {
     /// The id of the vectorizer that is altered.
     pub vectorizer: i32,
@@ -21,15 +22,24 @@ pub struct Alteration {
     pub is_switched: bool,
     /// True if they change places when the other one is complete, without being asked.
     pub switches_by_itself: bool,
-    /// True if the time is over for which the other one is kept.
-    pub is_over: bool,
+    /// The time until which the other one is kept, in seconds since 1970; `None` before the two have changed places.
+    pub kept_until: Option<f64>,
+}
+
+impl Alteration {
+    /// Returns the time for which the other one is still kept; `None` if that is over, or the two have not changed places.
+    pub fn kept_for(&self) -> Option<Duration> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let left = Duration::try_from_secs_f64(self.kept_until? - now.as_secs_f64()).ok()?;
+        (left > Duration::ZERO).then_some(left)
+    }
 }
 
 /// The table, and its columns as [`alteration`] reads them.
 const TABLE: &CStr = c"_vectorizer_alteration";
 const SELECT: &str = "
     SELECT a.vectorizer_id, a.other_id, a.switched_at IS NOT NULL, a.switches_by_itself,
-           coalesce(a.switched_at + a.keep_old <= pg_catalog.clock_timestamp(), false)
+           extract(epoch FROM a.switched_at + a.keep_old)::float8
     FROM ai._vectorizer_alteration a";
 
 fn alteration(row: &Row<'_>) -> Result<Alteration, PgError> {
@@ -38,7 +48,7 @@ fn alteration(row: &Row<'_>) -> Result<Alteration, PgError> {
         other: row.get(2)?,
         is_switched: row.get(3)?,
         switches_by_itself: row.get(4)?,
-        is_over: row.get(5)?,
+        kept_until: row.get_opt(5)?,
     })
 }
 

@@ -14,7 +14,7 @@ use crate::catalog::key::{self, Key};
 use crate::catalog::missed;
 use crate::catalog::ownership::{OwnedVectorizer, owned};
 use crate::catalog::table::Table;
-use crate::catalog::vectorizer::{self, Entry};
+use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::index;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user_on;
@@ -30,12 +30,28 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The number of pending rows above which a vectorizer is taken for incomplete, without looking at each of them.
 const MANY: u32 = 10_000;
 
-/// The times of the next looks at alterations, by the ids of the vectorizers that are altered.
+/// The looks at alterations, by the ids of the vectorizers that are altered.
 #[derive(Default)]
-pub struct Alterations {
-    looked: HashMap<i32, Instant>,
-    /// Pauses of those that something is in the way of.
-    pauses: HashMap<i32, Pause>,
+pub struct Alterations(HashMap<i32, Looked>);
+
+/// The last look at an alteration.
+#[derive(Default)]
+struct Looked {
+    /// The alteration as it was then: once it has changed, it is looked at anew.
+    listed: Option<Alteration>,
+    at: Option<Instant>,
+    /// The pause, if something is in the way.
+    pause: Pause,
+    /// The problem that was recorded last; `None` if this process has recorded nothing yet.
+    recorded: Option<Option<String>>,
+}
+
+impl Looked {
+    /// Returns the time until the next look; `None` if it is time.
+    fn left(&self) -> Option<Duration> {
+        let left = self.at.and_then(|at| INTERVAL.checked_sub(at.elapsed()));
+        left.max(self.pause.left())
+    }
 }
 
 /// The outcome of a look.
@@ -53,42 +69,47 @@ impl Alterations {
     /// called outside a transaction.
     pub fn look(&mut self, queue: &SpiQueue) -> Option<Duration> {
         let alterations = queue.alterations();
-        let is_there = |id: &i32| alterations.iter().any(|alteration| alteration.vectorizer == *id);
-        self.looked.retain(|id, _| is_there(id));
-        self.pauses.retain(|id, _| is_there(id));
-
+        self.0.retain(|id, _| alterations.iter().any(|alteration| alteration.vectorizer == *id));
         alterations.iter().filter_map(|alteration| self.look_at(alteration, queue)).min()
     }
 
     /// Looks at an alteration, if it is time. Returns the time until the next look.
     fn look_at(&mut self, listed: &Alteration, queue: &SpiQueue) -> Option<Duration> {
-        let id = listed.vectorizer;
-        let since = self.looked.get(&id).map(Instant::elapsed);
-        let left = since.and_then(|since| INTERVAL.checked_sub(since));
-        if let Some(left) = left.max(self.pauses.get(&id).and_then(Pause::left)) {
-            return Some(left);
-        }
         if !listed.is_switched && !listed.switches_by_itself {
             return None;
         }
+        let looked = self.0.entry(listed.vectorizer).or_default();
+        if looked.listed.as_ref() != Some(listed) {
+            *looked = Looked { listed: Some(listed.clone()), ..Looked::default() };
+        }
+        if let Some(left) = looked.left().max(listed.kept_for()) {
+            return Some(left);
+        }
 
-        let looked = look_now(listed, queue);
-        self.looked.insert(id, Instant::now());
-        let problem = match looked {
+        let look = look_now(listed, queue);
+        looked.at = Some(Instant::now());
+        let problem = match look {
             Ok(Look::Done) => return Some(INTERVAL),
             Ok(Look::Waits) => {
-                self.pauses.remove(&id);
+                looked.pause = Pause::default();
                 None
             }
             Ok(Look::Stuck(why)) => Some(why),
             // Each try keeps others waiting for a moment, so that tries become fewer.
             Err(error) => {
-                self.pauses.entry(id).or_default().begin();
+                looked.pause.begin();
                 Some(error.to_string())
             }
         };
-        if let Err(error) = transaction(|| alteration::set_problem(listed, problem.as_deref())) {
-            pgrx::warning!("pgai_rs worker can't record what is in the way of an alteration: {error}");
+        if looked.recorded.as_ref() != Some(&problem) {
+            match transaction(|| alteration::set_problem(listed, problem.as_deref())) {
+                Ok(()) => looked.recorded = Some(problem),
+                Err(error) => {
+                    pgrx::warning!(
+                        "pgai_rs worker can't record what is in the way of an alteration: {error}"
+                    );
+                }
+            }
         }
         Some(INTERVAL)
     }
@@ -105,8 +126,8 @@ fn look_now(listed: &Alteration, queue: &SpiQueue) -> Result<Look, PgError> {
     if turn::left(active.vectorizer.owner).is_some() {
         return Ok(Look::Waits);
     }
-    let is_indexed = transaction(|| index::due::is_settled(&active.vectorizer))?;
-    turn::on_account_of(active.vectorizer.owner, || transaction(|| switch(listed.vectorizer, is_indexed)))
+    let built = &active.vectorizer;
+    turn::on_account_of(built.owner, || transaction(|| switch(listed.vectorizer, built)))
 }
 
 /// Drops what was kept from before, if its time is over. A store that something depends on stays, and is not kept in step any more.
@@ -133,7 +154,9 @@ fn drop_old(id: i32) -> Result<Look, PgError> {
 /// Returns the vectorizer with the old state, if its time is over. In the middle of a restore, when tables are not there yet, it
 /// is not.
 fn over(id: i32) -> Result<Option<OwnedVectorizer>, PgError> {
-    let Some(alteration) = alteration::of(id)?.filter(|found| found.is_switched && found.is_over) else {
+    let Some(alteration) =
+        alteration::of(id)?.filter(|found| found.is_switched && found.kept_for().is_none())
+    else {
         return Ok(None);
     };
     for id in [id, alteration.other] {
@@ -145,7 +168,7 @@ fn over(id: i32) -> Result<Option<OwnedVectorizer>, PgError> {
 }
 
 /// Has the vectorizer that is built beside another one take its place, if it is complete.
-fn switch(id: i32, is_indexed: bool) -> Result<Look, PgError> {
+fn switch(id: i32, built: &Vectorizer) -> Result<Look, PgError> {
     let found = alteration::of(id)?.filter(|found| !found.is_switched && found.switches_by_itself);
     let Some(alteration) = found else { return Ok(Look::Done) };
     let (Some(first), Some(other)) = (vectorizer::by_id(id)?, vectorizer::by_id(alteration.other)?) else {
@@ -157,7 +180,9 @@ fn switch(id: i32, is_indexed: bool) -> Result<Look, PgError> {
         Missing::Nothing if missed::oldest(other.id)?.is_some() => {
             return Ok(Look::Stuck(changes_missed(&other)));
         }
-        Missing::Nothing if !is_indexed => return Ok(Look::Stuck("Its index is not built yet.".to_owned())),
+        Missing::Nothing if !index::due::is_settled(built)? => {
+            return Ok(Look::Stuck("Its index is not built yet.".to_owned()));
+        }
         Missing::Nothing => {}
     }
 
