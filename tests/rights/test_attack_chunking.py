@@ -102,6 +102,21 @@ def test_a_config_is_no_larger_than_it_may_be(db, stub):
         vectorizer.create(db, stub.url, processing=f"ai.processing_default() || {part}", chunking=f"ai.chunking_none() || {part}")
 
 
+def test_a_config_does_not_grow_beyond_it_by_an_alteration(db, stub):
+    db.sql("CREATE TABLE document (id int PRIMARY KEY, body text)")
+    # Counted as it is compared, without the spaces that Postgres writes.
+    size = """SELECT length(replace(replace(config::text, '": ', '":'), ', "', ',"')) FROM ai.vectorizer"""
+    part = "ai.processing_default() || jsonb_build_object('unknown', repeat('x', %d))"
+    vectorizer.create(db, stub.url, processing=part % 100)
+    left = 256 * KILOBYTE - db.value(size)
+    db.sql("SELECT ai.drop_vectorizer(1, drop_all => true)")
+
+    vectorizer.create(db, stub.url, processing=part % (100 + left - 20))
+    with pytest.raises(psycopg.errors.ProgramLimitExceeded, match="vectorizer config too large"):
+        db.sql("SELECT ai.alter_vectorizer(id, search => ai.search_hybrid()) FROM ai.vectorizer")
+    assert db.value(size) == 256 * KILOBYTE - 20
+
+
 def test_a_config_that_is_too_large_stops_its_own_vectorizer_alone(db, stub):
     db.sql("CREATE TABLE document (id int PRIMARY KEY, body text); CREATE TABLE other (id int PRIMARY KEY, body text)")
     vectorizer.create(db, stub.url)

@@ -4,7 +4,7 @@ import psycopg
 import pytest
 from support import vectorizer, words
 from support.tables import PLAIN
-from support.wait import settles
+from support.wait import eventually, settles
 from support.words import HYBRID, NAME, STORE, WORDS, alter, disagreements, filled, tables_of_words
 
 
@@ -248,13 +248,41 @@ def test_a_long_name_is_shortened(db, stub):
     assert tables_of_words(db) == ["ü" * 28 + "_words"]
 
 
-def test_others_writes_are_waited_for_briefly(document):
+GIVES_WAY = "Another transaction has written to a table of the vectorizer, or changes it, and has not ended."
+
+
+@pytest.mark.parametrize(("there", "wanted"), [(None, HYBRID), (HYBRID, "ai.search_none()")], ids=["added", "removed"])
+def test_others_writes_are_waited_for_briefly(document, there, wanted):
+    """Whoever wants to write as well would wait behind it."""
+    if there:
+        alter(document, there)
+        filled(document)
     with document.connect() as session:
         session.execute("BEGIN")
         session.execute("DELETE FROM document WHERE id = 1")
         with pytest.raises(psycopg.errors.LockNotAvailable) as caught:
-            document.sql(f"SET lock_timeout = '200ms'; SELECT ai.alter_vectorizer('{NAME}', search => {HYBRID})")
+            alter(document, wanted)
         session.execute("ROLLBACK")
-    assert caught.value
-    alter(document, HYBRID)
-    filled(document)
+    assert caught.value.diag.message_detail == GIVES_WAY
+    alter(document, wanted)
+
+
+# As if a dictionary made more of this word than a tsvector has room for.
+TOO_MANY = f"""
+    CREATE FUNCTION too_many() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'string is too long for tsvector' USING ERRCODE = 'program_limit_exceeded'; END $$;
+    CREATE TRIGGER too_many BEFORE INSERT ON {WORDS} FOR EACH ROW
+    WHEN (pg_catalog.tsvector_to_array(new.words) @> ARRAY['30']) EXECUTE FUNCTION too_many()
+"""
+
+
+def test_a_chunk_with_too_many_words_has_none_and_its_neighbours_have_theirs(document):
+    with document.connect() as session:
+        session.execute("BEGIN")
+        session.execute(f"SELECT ai.alter_vectorizer('{NAME}', search => {HYBRID})")
+        session.execute(TOO_MANY)
+        session.execute("COMMIT")
+    eventually(lambda: document.value("SELECT words_ready FROM ai._vectorizer_binding"), what="the words to be ready")
+    without = f"SELECT chunk FROM {STORE} JOIN {WORDS} USING (embedding_uuid) WHERE words = '' ORDER BY 1"
+    assert document.sql(without) == [("cats 30",), ("running dogs 30",)]
+    assert document.value(f"SELECT count(*) FROM {WORDS}") == 80
