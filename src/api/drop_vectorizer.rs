@@ -25,10 +25,14 @@ fn drop_vectorizer(
 ) -> Result<(), pg_sys::panic::ErrorReport> {
     let vectorizer = owned(require_id(vectorizer_id)?)?;
     let drop_all = drop_all.unwrap_or(false);
+    let is_of_another = alteration::of(vectorizer.id())?.is_some_and(|found| found.other == vectorizer.id());
     drop_other(vectorizer.id(), drop_all)?;
     vectorizer.drop()?;
-    if drop_all {
-        vectorizer.drop_destination()?;
+    match drop_all {
+        // Its column was made for it, or put aside.
+        true if is_of_another => vectorizer.drop_vectors()?,
+        true => vectorizer.drop_destination()?,
+        false => {}
     }
     wake::worker_at_commit();
     Ok(())
@@ -39,7 +43,7 @@ fn drop_other(id: i32, drop_all: bool) -> Result<(), PgError> {
     let Some(alteration) = alteration::of(id)?.filter(|found| found.vectorizer == id) else { return Ok(()) };
     let other = owned(alteration.other)?;
     other.drop()?;
-    if drop_all || !alteration.is_switched { other.drop_destination() } else { Ok(()) }
+    if drop_all || !alteration.is_switched { other.drop_vectors() } else { Ok(()) }
 }
 
 #[pg_extern(sql = false)]

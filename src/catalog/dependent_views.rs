@@ -1,4 +1,5 @@
-//! Views that read a store, kept while the store is replaced: they are defined anew by the names that the new one gets.
+//! Views that read a store, or a column of vectors, kept while it is replaced: they are defined anew by the names that the new one
+//! gets.
 //!
 //! They may belong to others. Whatever is done to a view is done as its owner.
 
@@ -10,11 +11,20 @@ use crate::pg::identity::{as_superuser, as_user};
 use crate::pg::lock;
 use crate::pg::sql::{self, execute};
 
-/// A view as it was before the store was replaced.
+/// A table, or a column of a table and of those that inherit from it, that views read.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    /// The table.
+    pub table: &'a Table,
+    /// The name of the column; `None` if the whole table is meant.
+    pub column: Option<&'a str>,
+}
+
+/// A view as it was before what it reads was replaced.
 pub struct View {
     /// The view.
     pub table: Table,
-    /// True if it names the store itself, and not only another view.
+    /// True if it names the place itself, and not only another view.
     is_direct: bool,
     definition: String,
     /// Its options, as `WITH` takes them; `None` if it has none.
@@ -29,27 +39,35 @@ pub struct View {
 const MOST_VIEWS: usize = 500;
 const MOST_BYTES: i64 = 256 * 1024;
 
-/// The views that read a store (`$1`), directly or not, each with those of `$1` and of the others that it names, and the stored size
-/// of its definition. Their owners may read what they name, and can lose that: a view of anybody else shows nothing, and stays as
-/// it is.
+/// The views that read a table (`$1`), or the column of this name (`$2`) of it or of what inherits from it, directly or not: for each,
+/// the views and tables among them that it names, whether one is such a table, and the stored size of its definition. Their owners
+/// may read what they name, and can lose that: a view of anybody else shows nothing, and stays as it is.
 const READERS: &str = "
-    WITH RECURSIVE names (reader, named) AS (
+    WITH RECURSIVE places (oid) AS (
+        SELECT $1::oid
+        UNION
+        SELECT i.inhrelid FROM places p JOIN pg_catalog.pg_inherits i ON i.inhparent = p.oid WHERE $2::text IS NOT NULL),
+    names (reader, named) AS (
         SELECT w.ev_class, d.refobjid
         FROM pg_catalog.pg_rewrite w
         JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid
              AND d.refclassid = 'pg_catalog.pg_class'::regclass
         JOIN pg_catalog.pg_class c ON c.oid = w.ev_class
         WHERE w.rulename = '_RETURN' AND w.ev_class <> d.refobjid AND c.relkind = 'v' AND c.relpersistence <> 't'
-          AND pg_catalog.has_any_column_privilege(c.relowner, d.refobjid, 'SELECT')),
+          AND pg_catalog.has_any_column_privilege(c.relowner, d.refobjid, 'SELECT')
+          AND ($2::text IS NULL OR d.refobjid NOT IN (SELECT p.oid FROM places p)
+               OR EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                          WHERE a.attrelid = d.refobjid AND a.attnum = d.refobjsubid AND a.attname::text = $2::text))),
     readers (oid) AS (
-        SELECT $1::oid
+        SELECT p.oid FROM places p
         UNION
         SELECT n.reader FROM readers r JOIN names n ON n.named = r.oid)
-    SELECT r.oid, pg_catalog.array_agg(DISTINCT n.named), max(pg_catalog.pg_column_size(w.ev_action))::int8
+    SELECT r.oid, pg_catalog.array_agg(DISTINCT n.named), pg_catalog.bool_or(n.named IN (SELECT p.oid FROM places p)),
+           max(pg_catalog.pg_column_size(w.ev_action))::int8
     FROM readers r
     JOIN names n ON n.reader = r.oid AND n.named IN (SELECT a.oid FROM readers a)
     JOIN pg_catalog.pg_rewrite w ON w.ev_class = r.oid AND w.rulename = '_RETURN'
-    WHERE r.oid <> $1
+    WHERE r.oid NOT IN (SELECT p.oid FROM places p)
     GROUP BY r.oid
     ORDER BY r.oid";
 
@@ -153,23 +171,26 @@ fn have_grants(relation: &Table, wanted: &[(String, String)]) -> Result<(), PgEr
     })
 }
 
-/// A view that reads a store, and the relations of those that it names.
+/// A view that reads a place, and the relations of those that it names.
 struct Reader {
     oid: pg_sys::Oid,
     named: Vec<pg_sys::Oid>,
+    is_direct: bool,
 }
 
-/// Returns the views that read a store, directly or not: those first that others read. Errors (54000) if they are too many, or too
+/// Returns the views that read a place, directly or not: those first that others read. Errors (54000) if they are too many, or too
 /// large, to be taken along, or if they read each other in a circle.
-fn readers(store: &Table) -> Result<Vec<Reader>, PgError> {
+fn readers(place: Place<'_>) -> Result<Vec<Reader>, PgError> {
+    let args = [place.table.oid.into(), place.column.map(str::to_owned).into()];
     let found = as_superuser(|| {
-        sql::read_now(READERS, &[store.oid.into()], |row| {
-            Ok((Reader { oid: row.get(1)?, named: row.get(2)? }, row.get::<i64>(3)?))
+        sql::read_now(READERS, &args, |row| {
+            let reader = Reader { oid: row.get(1)?, named: row.get(2)?, is_direct: row.get(3)? };
+            Ok((reader, row.get::<i64>(4)?))
         })
     })?;
     let bytes: i64 = found.iter().map(|(_, bytes)| *bytes).sum();
     if found.len() > MOST_VIEWS || bytes > MOST_BYTES {
-        return Err(too_many(store, format!("There are {} of {bytes} bytes.", found.len())));
+        return Err(too_many(place, format!("There are {} of {bytes} bytes.", found.len())));
     }
 
     let mut left: Vec<Reader> = found.into_iter().map(|(reader, _)| reader).collect();
@@ -179,17 +200,17 @@ fn readers(store: &Table) -> Result<Vec<Reader>, PgError> {
         let is_next = |reader: &mut Reader| !reader.named.iter().any(|named| waiting.contains(named));
         let next: Vec<Reader> = left.extract_if(.., is_next).collect();
         if next.is_empty() {
-            return Err(too_many(store, "Some of them read each other in a circle.".to_owned()));
+            return Err(too_many(place, "Some of them read each other in a circle.".to_owned()));
         }
         ordered.extend(next);
     }
     Ok(ordered)
 }
 
-fn too_many(store: &Table, detail: String) -> PgError {
+fn too_many(place: Place<'_>, detail: String) -> PgError {
     PgError::new(
         PgSqlErrorCode::ERRCODE_PROGRAM_LIMIT_EXCEEDED,
-        format!("cannot define the views that read {} anew", store.qualified()),
+        format!("cannot define the views that read {} anew", place.table.qualified()),
     )
     .with_detail(detail)
     .with_hint(format!(
@@ -197,9 +218,9 @@ fn too_many(store: &Table, detail: String) -> PgError {
     ))
 }
 
-/// Returns the views that read a store, directly or not: those first that others read. Errors (54000) as said there.
-pub fn of(store: &Table) -> Result<Vec<View>, PgError> {
-    let readers = readers(store)?;
+/// Returns the views that read a place, directly or not: those first that others read. Errors (54000) as said there.
+pub fn of(place: Place<'_>) -> Result<Vec<View>, PgError> {
+    let readers = readers(place)?;
     let oids: Vec<pg_sys::Oid> = readers.iter().map(|reader| reader.oid).collect();
     let described = as_superuser(|| {
         sql::read_now(DESCRIBED, &[oids.into()], |row| {
@@ -216,7 +237,7 @@ pub fn of(store: &Table) -> Result<Vec<View>, PgError> {
             continue;
         };
         views.push(View {
-            is_direct: reader.named.contains(&store.oid),
+            is_direct: reader.is_direct,
             definition: definition.clone(),
             options: options.clone(),
             grants: grants(reader.oid)?,
@@ -251,19 +272,19 @@ fn hold_names(views: &[View]) -> Result<(), PgError> {
     Ok(())
 }
 
-/// Locks the views that read a store and returns them as they are then. Errors (40001) if others have come meanwhile.
-pub fn hold(store: &Table) -> Result<Vec<View>, PgError> {
-    let before = of(store)?;
+/// Locks the views that read a place and returns them as they are then. Errors (40001) if others have come meanwhile.
+pub fn hold(place: Place<'_>) -> Result<Vec<View>, PgError> {
+    let before = of(place)?;
     before.iter().try_for_each(|view| view.table.hold(pg_sys::AccessExclusiveLock))?;
     hold_names(&before)?;
-    let held = of(store)?;
+    let held = of(place)?;
     let names = |views: &[View]| views.iter().map(|view| view.table.clone()).collect::<Vec<_>>();
     if names(&before) == names(&held) {
         return Ok(held);
     }
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_T_R_SERIALIZATION_FAILURE,
-        format!("views that read {} were changed concurrently", store.qualified()),
+        format!("views that read {} were changed concurrently", place.table.qualified()),
     )
     .with_hint("Repeat the statement."))
 }
@@ -271,22 +292,27 @@ pub fn hold(store: &Table) -> Result<Vec<View>, PgError> {
 /// Errors (2BP01) if something depends on a store that would not go over to another one, or on a view that is created anew
 /// because the type of its columns changes.
 pub fn require_replaceable(
-    store: &Table,
+    store: Option<&Table>,
     words: Option<&Table>,
     created_anew: &[View],
 ) -> Result<(), PgError> {
     let views: Vec<pg_sys::Oid> = created_anew.iter().map(|view| view.table.oid).collect();
-    let args = [views.into(), store.oid.into(), words.map(|words| words.oid).into()];
+    let args = [views.into(), store.map(|store| store.oid).into(), words.map(|words| words.oid).into()];
     let found = as_superuser(|| sql::read_now(OBSTACLES, &args, |row| row.get::<String>(1)))?;
-    if found.is_empty() {
+    require_none(&store.map_or_else(|| "the vectors".to_owned(), Table::qualified), &found)
+}
+
+/// Errors (2BP01) if there are objects, described as Postgres does, that depend on what is to be replaced.
+pub fn require_none(replaced: &str, obstacles: &[String]) -> Result<(), PgError> {
+    if obstacles.is_empty() {
         return Ok(());
     }
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
-        format!("cannot replace {} because other objects depend on it", store.qualified()),
+        format!("cannot replace {replaced} because other objects depend on it"),
     )
-    .with_detail(format!("They are: {}.", found.join("; ")))
-    .with_hint("Views go over to the new table. Drop the other objects, and create them again afterwards."))
+    .with_detail(format!("They are: {}.", obstacles.join("; ")))
+    .with_hint("Views go over to what replaces it. Drop the other objects, and create them again afterwards."))
 }
 
 /// The objects that views use: for each, and by the catalog, their OIDs.
@@ -316,7 +342,7 @@ pub fn require_same_uses(before: &Uses, now: &Uses) -> Result<(), PgError> {
     }
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INVALID_TABLE_DEFINITION,
-        "a view that reads the store would use other functions, operators or types than before",
+        "a view that reads the vectors would use other functions, operators or types than before",
     )
     .with_detail("Its definition is read again, and now something else fits it.")
     .with_hint(

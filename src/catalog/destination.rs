@@ -159,6 +159,11 @@ pub fn is_halfvec(column: &Column) -> bool {
     column.type_name == VectorType::Halfvec.name()
 }
 
+/// Returns whether a column has vectors of pgvector's.
+pub fn is_of_vectors(column: &Column) -> bool {
+    is_halfvec(column) || column.type_name == VectorType::Vector.name()
+}
+
 fn create_store(store: &str, key: &Key, vector: &str, cited: bool) -> Result<(), PgError> {
     let citations = if cited { ", citation jsonb" } else { "" };
     execute(

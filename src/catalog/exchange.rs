@@ -1,7 +1,7 @@
 //! The exchange of two vectorizers of one source: each gets the config, the queue and the store of the other.
 //!
-//! Names, ids and triggers stay, so that whoever uses the one vectorizer uses from then on what was the other's. The tables change
-//! their names with their places: a dump knows them by these, and a session whose trigger still knows the old ones sees by the
+//! Names, ids and triggers stay, so that whoever uses the one vectorizer uses from then on what was the other's. The tables, or the
+//! columns with the vectors, change their names with their places: a dump knows them by these, and a session whose trigger still knows the old ones sees by the
 //! name that it has to look again. For all that, every table is locked as for DROP, in one short transaction: whoever has
 //! written to the source in a transaction of before holds a lock on the inbox until its end.
 
@@ -9,7 +9,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::binding::{self, Relations};
 use super::dependent_views::{self, View, have_grants_of};
-use super::exchange_names::{rename, rename_beside, unforeseen};
+use super::exchange_names::{Renamed, rename, rename_beside, unforeseen};
 use super::exchange_sides::{Side, not_ready, require_one_source, require_replaceable};
 use super::key::{self, Key};
 use super::relation::Relation;
@@ -23,10 +23,10 @@ use crate::pg::lock;
 use crate::pg::sql::{self, with_ending};
 use crate::pg::transaction::subtransaction;
 
-/// Exchanges two vectorizers of one source, each with a store. `other` and what it gets are named by the first one's names with
-/// `ending`.
+/// Exchanges two vectorizers of one source, both with a store, or both with a column of the source. `other` and what it gets are named
+/// by the first one's names with `ending`.
 ///
-/// Views that read the store of the first one read its new store from then on. They keep their OIDs unless the type of the
+/// Views that read the vectors of the first one read its new vectors from then on. They keep their OIDs unless the type of the
 /// vectors changes. Tables that take another's place have the rights that were granted on that. Errors (55P03) if somebody uses one
 /// of the tables for longer than a moment, (2BP01) if something depends on them that can't go over, and (40001) if they were changed
 /// meanwhile.
@@ -40,8 +40,7 @@ pub fn exchange(first: &Entry, other: &Entry, ending: &str) -> Result<(), PgErro
     lock::giving_way(|| {
         hold_schemas(&side, &opposite, &source)?;
         // What others have made is locked first, and what everybody writes to last.
-        let views = dependent_views::hold(side.store)?;
-        first.relations.source.hold(pg_sys::AccessShareLock)?;
+        let views = dependent_views::hold(side.place())?;
         side.hold()?;
         opposite.hold()?;
         side.require_unchanged()?;
@@ -51,11 +50,11 @@ pub fn exchange(first: &Entry, other: &Entry, ending: &str) -> Result<(), PgErro
     })
 }
 
-/// The views that read the store of the first one.
+/// The views that read the vectors of the first one.
 #[derive(Clone, Copy)]
 struct Views<'a> {
     views: &'a [View],
-    /// True if the vectors of both stores have the same type.
+    /// True if the vectors of both have the same type.
     same_type: bool,
 }
 
@@ -76,7 +75,7 @@ fn change_places(
     let own_view = first.relations.view.as_ref();
     let anew = |view: &&View| !same_type && own_view.is_none_or(|own| own.oid != view.table.oid);
     views.iter().rev().filter(anew).try_for_each(|view| view.table.drop())?;
-    let (mut own, mut others) = rename(side, opposite, ending)?;
+    let Renamed { mut own, mut others, columns } = rename(side, opposite, ending)?;
     (own.view, others.view) = exchange_views(side, opposite, &others, read, source, key, ending)?;
 
     let mut now = Vec::with_capacity(views.len());
@@ -95,6 +94,7 @@ fn change_places(
 
     row_security::keep(source, key, &others)?;
     bind(side, opposite, &own, &others)?;
+    columns.into_iter().flatten().zip([first.id, other.id]).try_for_each(|(column, id)| name_column(id, column))?;
     name(other.id, &first.name, ending)?;
     grant(&first.relations, &own)?;
     [&own, &others].into_iter().try_for_each(|relations| release_leases(relations, key))
@@ -196,6 +196,15 @@ fn bind(side: &Side<'_>, opposite: &Side<'_>, own: &Relations, others: &Relation
         }
     }
     binding::write_names().map(drop)
+}
+
+/// Writes the column with the vectors into the config. An event trigger has followed its new name already, where these are not
+/// switched off.
+fn name_column(id: i32, column: String) -> Result<(), PgError> {
+    const WRITE: &str = "
+        UPDATE ai.vectorizer SET config = jsonb_set(config, '{destination,embedding_column}', to_jsonb($2))
+        WHERE id = $1 AND config #>> '{destination,embedding_column}' <> $2";
+    as_superuser(|| sql::execute(WRITE, &[id.into(), column.into()])).map(drop)
 }
 
 /// Names the other vectorizer after the first one.

@@ -3,9 +3,9 @@
 use pgrx::pg_sys;
 
 use super::binding::Relations;
-use super::exchange_sides::Side;
+use super::exchange_sides::{Side, Vectors};
 use super::table::Table;
-use super::{destination, origin_name, words};
+use super::{destination, exchange_columns, origin_name, words};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::random::random_u32;
@@ -50,75 +50,129 @@ pub fn rename_beside(relation: &Table, name: &str, ending: &str) -> Result<Table
     subtransaction(|| relation.rename(&wanted)).or_else(|_| relation.rename(&unforeseen(name, ending)))
 }
 
-/// Gives each table of the one side the name of its counterpart. Returns the tables of both sides after the exchange, without
-/// their views.
-pub fn rename(side: &Side<'_>, opposite: &Side<'_>, ending: &str) -> Result<(Relations, Relations), PgError> {
+/// What two vectorizers have after an exchange, without their views.
+pub struct Renamed {
+    /// The tables of the first one.
+    pub own: Relations,
+    /// The tables of the other one.
+    pub others: Relations,
+    /// The columns of the source with the vectors of the first one and of the other one; `None` if they are in stores.
+    pub columns: Option<[String; 2]>,
+}
+
+/// Gives each table of the one side, or each column, the name of its counterpart.
+pub fn rename(side: &Side<'_>, opposite: &Side<'_>, ending: &str) -> Result<Renamed, PgError> {
     let (own, others) = (&side.entry.relations, &opposite.entry.relations);
     let (inbox, inbox_of_other) = swap_names(&own.inbox, &others.inbox)?;
     let (work, work_of_other) = swap_names(&own.work, &others.work)?;
     let (failed, failed_of_other) = swap_names(&own.failed, &others.failed)?;
-    let (origin, origin_of_other) = match (&own.origin, &others.origin) {
-        (Some(one), Some(other)) => {
-            let (one, other) = swap_names(one, other)?;
-            (Some(one), Some(other))
-        }
-        (one, other) => (
-            other.as_ref().map(|table| table.rename(&origin_name(side.entry.id))).transpose()?,
-            one.as_ref().map(|table| table.rename(&origin_name(opposite.entry.id))).transpose()?,
-        ),
-    };
-
-    let store_of_other = rename_beside(side.store, &side.store.name, ending)?;
-    let store = opposite.store.rename(&side.store.name)?;
-    let named = words::table_name(&store_of_other.name);
-    let words_of_other = own.words.as_ref().map(|table| rename_beside(table, &named, "")).transpose()?;
-    let words = match (&others.words, &own.words) {
-        (Some(table), Some(before)) => Some(table.rename(&before.name)?),
-        (Some(table), None) => Some(rename_beside(table, &words::table_name(&store.name), "")?),
-        (None, _) => None,
-    };
-    rename_indexes(side, &store_of_other, opposite.entry.id)?;
-    rename_indexes(opposite, &store, side.entry.id)?;
+    let (origin, origin_of_other) = rename_origins(side, opposite)?;
 
     let source = own.source.clone();
-    Ok((
-        Relations {
+    let none = None::<Table>;
+    let mut renamed = Renamed {
+        own: Relations {
             source: source.clone(),
             inbox,
             work,
             failed,
             origin,
-            store: Some(store),
-            view: None,
-            words,
+            store: none.clone(),
+            view: none.clone(),
+            words: none.clone(),
         },
-        Relations {
+        others: Relations {
             source,
             inbox: inbox_of_other,
             work: work_of_other,
             failed: failed_of_other,
             origin: origin_of_other,
-            store: Some(store_of_other),
-            view: None,
-            words: words_of_other,
+            store: none.clone(),
+            view: none.clone(),
+            words: none,
         },
-    ))
+        columns: None,
+    };
+    match (side.vectors, opposite.vectors) {
+        (Vectors::Store(before), Vectors::Store(after)) => {
+            rename_stores((side, before), (opposite, after), ending, &mut renamed)?;
+        }
+        (Vectors::Column(column), Vectors::Column(other)) => {
+            let (source, first, second) = (&own.source, side.entry.id, opposite.entry.id);
+            let (before, after) = (built(source, first)?, built(source, second)?);
+            let aside = exchange_columns::rename(source, column, other, ending)?;
+            rename_indexes(&before, &source.name, &aside, second)?;
+            rename_indexes(&after, &source.name, column, first)?;
+            renamed.columns = Some([column.to_owned(), aside]);
+        }
+        _ => return Err(exchange_columns::different_kinds()),
+    }
+    Ok(renamed)
 }
 
-/// Gives the vector indexes that the worker has built on a store, or begun to, the names that it looks for: these have the name of
-/// the store and the id of its vectorizer, both of which change.
-fn rename_indexes(side: &Side<'_>, store: &Table, id: i32) -> Result<(), PgError> {
+/// Exchanges the names of the stores and of their words.
+fn rename_stores(
+    (side, before): (&Side<'_>, &Table),
+    (opposite, after): (&Side<'_>, &Table),
+    ending: &str,
+    renamed: &mut Renamed,
+) -> Result<(), PgError> {
+    let store_of_other = rename_beside(before, &before.name, ending)?;
+    let store = after.rename(&before.name)?;
+    let named = words::table_name(&store_of_other.name);
+    let words_before = &side.entry.relations.words;
+    renamed.others.words =
+        words_before.as_ref().map(|table| rename_beside(table, &named, "")).transpose()?;
+    renamed.own.words = match (&opposite.entry.relations.words, words_before) {
+        (Some(table), Some(before)) => Some(table.rename(&before.name)?),
+        (Some(table), None) => Some(rename_beside(table, &words::table_name(&store.name), "")?),
+        (None, _) => None,
+    };
+
+    let vectors = destination::STORE_VECTORS;
+    let (first, other) = (side.entry.id, opposite.entry.id);
+    rename_indexes(&built(before, first)?, &store_of_other.name, vectors, other)?;
+    rename_indexes(&built(after, other)?, &store.name, vectors, first)?;
+    (renamed.own.store, renamed.others.store) = (Some(store), Some(store_of_other));
+    Ok(())
+}
+
+/// Exchanges the names of what is remembered of the rows, which one of the two may lack.
+fn rename_origins(
+    side: &Side<'_>,
+    opposite: &Side<'_>,
+) -> Result<(Option<Table>, Option<Table>), PgError> {
+    let (own, others) = (&side.entry.relations.origin, &opposite.entry.relations.origin);
+    if let (Some(one), Some(other)) = (own, others) {
+        let (one, other) = swap_names(one, other)?;
+        return Ok((Some(one), Some(other)));
+    }
+    let named = |table: &Option<Table>, id: i32| {
+        table.as_ref().map(|table| table.rename(&origin_name(id))).transpose()
+    };
+    Ok((named(others, side.entry.id)?, named(own, opposite.entry.id)?))
+}
+
+/// An index of vectors, and its access method.
+type Index = (Table, String);
+
+/// Returns the vector indexes that the worker has built on a table for a vectorizer, or begun to: their names end with its id.
+fn built(table: &Table, id: i32) -> Result<Vec<Index>, PgError> {
     const BUILT: &str = "
         SELECT c.oid, m.amname::text
         FROM pg_catalog.pg_index i
         JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid
         JOIN pg_catalog.pg_am m ON m.oid = c.relam
         WHERE i.indrelid = $1 AND c.relname::text LIKE '%\\_' || m.amname || '\\_' || $2";
-    let args = [store.oid.into(), side.entry.id.to_string().into()];
-    let built = sql::read_now(BUILT, &args, |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<String>(2)?)))?;
-    for (index, method) in built {
-        let Some(index) = Table::look(index) else { continue };
-        let name = destination::index_name(&store.name, destination::STORE_VECTORS, &method, id);
+    let args = [table.oid.into(), id.to_string().into()];
+    let found = sql::read_now(BUILT, &args, |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<String>(2)?)))?;
+    Ok(found.into_iter().filter_map(|(index, method)| Some((Table::look(index)?, method))).collect())
+}
+
+/// Gives vector indexes the names that the worker looks for on this column of this table, for a vectorizer with this id.
+fn rename_indexes(indexes: &[Index], table: &str, column: &str, id: i32) -> Result<(), PgError> {
+    for (index, method) in indexes {
+        let name = destination::index_name(table, column, method, id);
         subtransaction(|| index.rename_index(&name))
             .or_else(|_| index.rename_index(&unforeseen(&name, "")))?;
     }

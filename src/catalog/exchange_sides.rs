@@ -3,39 +3,62 @@
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::binding::Relations;
-use super::dependent_views::{self, View};
-use super::destination;
+use super::dependent_views::{self, Place, View};
+use super::{destination, exchange_columns};
 use super::table::Table;
 use super::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
-/// A vectorizer, and its tables that are exchanged.
+/// A vectorizer that is exchanged.
 pub struct Side<'a> {
     /// The vectorizer.
     pub entry: &'a Entry,
-    /// Its store.
-    pub store: &'a Table,
+    /// The place of its vectors.
+    pub vectors: Vectors<'a>,
+}
+
+/// The place of a vectorizer's vectors.
+#[derive(Clone, Copy)]
+pub enum Vectors<'a> {
+    /// A store.
+    Store(&'a Table),
+    /// A column of the source.
+    Column(&'a str),
 }
 
 impl<'a> Side<'a> {
     /// Returns a vectorizer as a side of an exchange. Errors (55000) if something of it is missing, and (42501) if its tables belong to
     /// several roles.
     pub fn of(entry: &'a Entry) -> Result<Self, PgError> {
-        let Some(store) = &entry.relations.store else {
-            return Err(not_ready(entry, "its store does not exist"));
+        let vectors = match (&entry.relations.store, entry.embedding_column()) {
+            (Some(store), _) => Vectors::Store(store),
+            (None, Some(column)) => Vectors::Column(column),
+            (None, None) => return Err(not_ready(entry, "its store does not exist")),
         };
         if !entry.bound {
             return Err(not_ready(entry, "its tables have not been found yet"));
         }
         entry.relations.require_one_owner()?;
-        Ok(Side { entry, store })
+        Ok(Side { entry, vectors })
+    }
+
+    /// Returns what is read of it by whoever reads its vectors.
+    pub fn place(&self) -> Place<'a> {
+        match self.vectors {
+            Vectors::Store(store) => Place { table: store, column: None },
+            Vectors::Column(column) => Place { table: &self.entry.relations.source, column: Some(column) },
+        }
     }
 
     /// Locks all that is exchanged: those first that others read for long.
     pub fn hold(&self) -> Result<(), PgError> {
-        let Relations { inbox, work, failed, origin, words, view, .. } = &self.entry.relations;
-        let read = view.iter().chain([self.store]).chain(words);
+        let Relations { source, inbox, work, failed, origin, store, words, view } = &self.entry.relations;
+        source.hold(match self.vectors {
+            Vectors::Store(_) => pg_sys::AccessShareLock,
+            Vectors::Column(_) => pg_sys::AccessExclusiveLock,
+        })?;
+        let read = view.iter().chain(store).chain(words);
         let written = [failed, work, inbox].into_iter().chain(origin);
         read.chain(written).try_for_each(|table| table.hold(pg_sys::AccessExclusiveLock))
     }
@@ -64,21 +87,28 @@ pub fn not_ready(entry: &Entry, why: &str) -> PgError {
     .with_hint("SELECT * FROM ai.vectorizer_health shows what is wrong with it.")
 }
 
-/// Errors (2BP01) if something depends on the store of a vectorizer, or on its `views`, that would not go over to the store of
-/// another one, and (42P16) if the stores have other columns. Returns whether the vectors of both have the same type, so that the
-/// views stay.
+/// Errors (2BP01) if something depends on the vectors of a vectorizer, or on its `views`, that would not go over to those of another
+/// one, and (42P16) if the stores have other columns. Returns whether the vectors of both have the same type, so that the views stay.
 pub fn require_replaceable(side: &Side<'_>, opposite: &Side<'_>, views: &[View]) -> Result<bool, PgError> {
-    require_same_columns(side, opposite)?;
-    require_same_policies(side, opposite)?;
-    let same_type = has_same_type(side.store, opposite.store)?;
+    let (store, other) = match (side.vectors, opposite.vectors) {
+        (Vectors::Store(store), Vectors::Store(other)) => (store, other),
+        (Vectors::Column(column), Vectors::Column(other)) => {
+            return exchange_columns::require_replaceable(&side.entry.relations.source, column, other, views);
+        }
+        _ => return Err(exchange_columns::different_kinds()),
+    };
+
+    require_same_columns(store, other)?;
+    require_same_policies(store, other)?;
+    let same_type = has_same_type(store, other)?;
     let anew = if same_type { &[] } else { views };
-    dependent_views::require_replaceable(side.store, side.entry.relations.words.as_ref(), anew)?;
+    dependent_views::require_replaceable(Some(store), side.entry.relations.words.as_ref(), anew)?;
     Ok(same_type)
 }
 
 /// Errors (42P16) unless both stores have the same columns but for the vectors, which must be pgvector's own: Postgres keeps the
 /// columns that a view reads from changing their types, and so do we.
-fn require_same_columns(side: &Side<'_>, opposite: &Side<'_>) -> Result<(), PgError> {
+fn require_same_columns(store: &Table, other: &Table) -> Result<(), PgError> {
     const DIFFERENT: &str = "
         SELECT coalesce(a.attname, b.attname)::text
         FROM (SELECT * FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped) a
@@ -94,16 +124,15 @@ fn require_same_columns(side: &Side<'_>, opposite: &Side<'_>) -> Result<(), PgEr
                           JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid AND e.extname = 'vector'
                           WHERE d.classid = 'pg_catalog.pg_type'::regclass AND d.objid = a.atttypid AND d.deptype = 'e')
         ORDER BY 1 LIMIT 1";
-    let args =
-        [side.store.oid.into(), opposite.store.oid.into(), destination::STORE_VECTORS.to_owned().into()];
+    let args = [store.oid.into(), other.oid.into(), destination::STORE_VECTORS.to_owned().into()];
     let different = sql::read_now(DIFFERENT, &args, |row| row.get::<String>(1))?;
     let Some(column) = different.first() else { return Ok(()) };
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INVALID_TABLE_DEFINITION,
         format!(
             "cannot replace {} by {}, because column {} differs",
-            side.store.qualified(),
-            opposite.store.qualified(),
+            store.qualified(),
+            other.qualified(),
             sql::ident(column)
         ),
     )
@@ -111,7 +140,7 @@ fn require_same_columns(side: &Side<'_>, opposite: &Side<'_>) -> Result<(), PgEr
 }
 
 /// Errors (2BP01) if the store has policies of its owner's, which the other one lacks: rows would be seen that they hide.
-fn require_same_policies(side: &Side<'_>, opposite: &Side<'_>) -> Result<(), PgError> {
+fn require_same_policies(store: &Table, other: &Table) -> Result<(), PgError> {
     const LACKING: &str = "
         SELECT coalesce((SELECT p.polname::text FROM pg_catalog.pg_policy p
                          WHERE p.polrelid = a.oid
@@ -120,14 +149,14 @@ fn require_same_policies(side: &Side<'_>, opposite: &Side<'_>) -> Result<(), PgE
                         CASE WHEN a.relrowsecurity AND NOT b.relrowsecurity OR a.relforcerowsecurity AND NOT b.relforcerowsecurity
                              THEN 'row security' END)
         FROM pg_catalog.pg_class a, pg_catalog.pg_class b WHERE a.oid = $1 AND b.oid = $2";
-    let args = [side.store.oid.into(), opposite.store.oid.into()];
+    let args = [store.oid.into(), other.oid.into()];
     let lacking = sql::read_now(LACKING, &args, |row| row.get_opt::<String>(1))?;
     let Some(Some(policy)) = lacking.into_iter().next() else { return Ok(()) };
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
-        format!("cannot replace {}, which has row security of its own", side.store.qualified()),
+        format!("cannot replace {}, which has row security of its own", store.qualified()),
     )
-    .with_detail(format!("{} lacks: {policy}.", opposite.store.qualified()))
+    .with_detail(format!("{} lacks: {policy}.", other.qualified()))
     .with_hint(
         "Drop the policy, or put the condition on the source, whose row security holds for its chunks.",
     ))
@@ -152,7 +181,8 @@ pub fn require_one_source(side: &Side<'_>, opposite: &Side<'_>) -> Result<(), Pg
         return Err(not_ready(opposite.entry, "it has another source"));
     }
     let pairs = [(&own.inbox, &others.inbox), (&own.work, &others.work), (&own.failed, &others.failed)];
-    let moved = pairs.into_iter().chain([(side.store, opposite.store)]).find(|(a, b)| a.schema != b.schema);
+    let stores = own.store.iter().zip(&others.store);
+    let moved = pairs.into_iter().chain(stores).find(|(a, b)| a.schema != b.schema);
     match moved {
         None => Ok(()),
         Some((a, b)) => Err(not_ready(

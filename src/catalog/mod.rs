@@ -11,7 +11,7 @@
 //! * [`queue_tables`], [`texts`]: the names of its queue's tables and of their own columns, and whether it keeps texts
 //! * [`words`], [`words_rights`]: the words of its chunks, and who may read them
 //! * [`alteration`]: one that is built beside another, to take its place
-//! * [`exchange`], [`exchange_sides`], [`exchange_names`], [`dependent_views`]: the exchange of the two, what must hold for it, names, and
+//! * [`exchange`], [`exchange_sides`], [`exchange_names`], [`exchange_columns`], [`dependent_views`]: the exchange of the two, what must hold for it, names, and
 //!   what reads the store
 //! * [`fit`]: whether its config fits what it has
 //! * [`scan`]: reading a table without a plan
@@ -33,6 +33,7 @@ pub mod definitions;
 pub mod dependent_views;
 pub mod destination;
 pub mod exchange;
+pub mod exchange_columns;
 pub mod exchange_names;
 pub mod exchange_sides;
 pub mod fit;

@@ -2,12 +2,16 @@
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::destination::is_of_vectors;
 use super::registration::forget;
+use super::relation::{self, Column};
 use super::table::Table;
 use super::triggers::{self, Identity};
 use super::{remains, vectorizer, visibility};
 use crate::pg::error::PgError;
-use crate::pg::identity::{current_user, may_act_as, superuser};
+use crate::pg::identity::{as_user, current_user, may_act_as, superuser};
+use crate::pg::lock;
+use crate::pg::sql::ident;
 
 /// The parts of a vectorizer that dropping needs, read so that it also works if some of its relations are
 /// gone.
@@ -21,6 +25,8 @@ pub struct OwnedVectorizer {
     store: Option<Table>,
     view: Option<Table>,
     words: Option<Table>,
+    /// The column of the source that the vectors are in; `None` if they are in a store.
+    column: Option<String>,
 }
 
 /// Returns the vectorizer with this id. Errors if the caller does not see it, as if it did not exist, or
@@ -43,6 +49,7 @@ pub fn owned(id: i32) -> Result<OwnedVectorizer, PgError> {
 fn find(id: i32) -> Result<Option<OwnedVectorizer>, PgError> {
     if let Some(entry) = vectorizer::by_id(id)? {
         let identity = entry.identity();
+        let column = entry.embedding_column().map(str::to_owned);
         let relations = entry.relations;
         return Ok(Some(OwnedVectorizer {
             identity,
@@ -52,6 +59,7 @@ fn find(id: i32) -> Result<Option<OwnedVectorizer>, PgError> {
             store: relations.store,
             view: relations.view,
             words: relations.words,
+            column,
         }));
     }
 
@@ -65,6 +73,7 @@ fn find(id: i32) -> Result<Option<OwnedVectorizer>, PgError> {
         store: rest.store,
         view: rest.view,
         words: rest.words,
+        column: None,
     }))
 }
 
@@ -97,5 +106,18 @@ impl OwnedVectorizer {
     pub fn drop_destination(&self) -> Result<(), PgError> {
         let own = |table: &&Table| table.owner == self.owner;
         self.view.iter().chain(&self.store).filter(own).try_for_each(Table::drop)
+    }
+
+    /// Drops the view and the store, or the column of the source that the vectors are in. Postgres errors if other objects depend on
+    /// them; (55P03) if somebody uses the source for longer than a moment.
+    pub fn drop_vectors(&self) -> Result<(), PgError> {
+        self.drop_destination()?;
+        let (Some(source), Some(column)) = (&self.source, &self.column) else { return Ok(()) };
+        let is_of_vectors = |found: &Column| found.name == *column && is_of_vectors(found);
+        if !relation::columns(source.oid)?.iter().any(is_of_vectors) {
+            return Ok(());
+        }
+        let drop = format!("DROP COLUMN {}", ident(column));
+        lock::giving_way(|| as_user(self.owner, || source.alter(&drop)))
     }
 }

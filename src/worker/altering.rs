@@ -8,17 +8,18 @@ use pgrx::pg_sys;
 
 use crate::catalog::alteration::{self, Alteration};
 use crate::catalog::binding::Relations;
+use crate::catalog::dependent_views::Place;
 use crate::catalog::exchange::exchange;
 use crate::catalog::exchange_names::OLD;
+use crate::catalog::exchange_sides::Side;
 use crate::catalog::key::{self, Key};
 use crate::catalog::missed;
 use crate::catalog::ownership::{OwnedVectorizer, owned};
-use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry, Vectorizer};
 use crate::index;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user_on;
-use crate::pg::sql;
+use crate::pg::sql::{self, ident};
 use crate::pg::transaction::{subtransaction, transaction};
 use crate::pg::turn;
 use crate::queue::pause::Pause;
@@ -130,7 +131,7 @@ fn look_now(listed: &Alteration, queue: &SpiQueue) -> Result<Look, PgError> {
     turn::on_account_of(built.owner, || transaction(|| switch(listed.vectorizer, built)))
 }
 
-/// Drops what was kept from before, if its time is over. A store that something depends on stays, and is not kept in step any more.
+/// Drops what was kept from before, if its time is over. Vectors that something depends on stay, and are not kept in step any more.
 fn drop_old(id: i32) -> Result<Look, PgError> {
     let Some(other) = transaction(|| over(id))? else { return Ok(Look::Waits) };
     let owner = other.owner;
@@ -140,9 +141,15 @@ fn drop_old(id: i32) -> Result<Look, PgError> {
     turn::on_account_of(owner, || {
         transaction(|| {
             other.drop()?;
-            let dropped = subtransaction(|| other.drop_destination());
-            if let Err(error) = dropped {
-                pgrx::warning!("pgai_rs worker leaves the old store of vectorizer {id} in place: {error}");
+            match subtransaction(|| other.drop_vectors()) {
+                // Somebody uses them now: all is dropped later.
+                Err(error) if error.is_contention() => return Err(error),
+                Err(error) => {
+                    pgrx::warning!(
+                        "pgai_rs worker leaves the old vectors of vectorizer {id} in place: {error}"
+                    );
+                }
+                Ok(()) => {}
             }
             Ok(())
         })
@@ -218,11 +225,10 @@ enum Missing {
 
 impl Missing {
     fn of(first: &Entry, other: &Entry) -> Result<Missing, PgError> {
-        let (Some(store), Some(new)) = (&first.relations.store, &other.relations.store) else {
-            return Ok(Missing::Nothing);
-        };
         let Relations { source, inbox, work, failed, .. } = &other.relations;
-        let tables = [store, new, inbox, work, failed];
+        let sides = (Side::of(first)?, Side::of(other)?);
+        let vectors = [sides.0.place(), sides.1.place()];
+        let tables = [vectors[0].table, vectors[1].table, inbox, work, failed];
         tables.into_iter().try_for_each(|table| table.hold(pg_sys::AccessShareLock))?;
         let key = key::required(source.oid)?;
         let named = tables.iter().map(|table| table.oid).collect();
@@ -235,7 +241,7 @@ impl Missing {
             if sql::yes(&many)? {
                 return Ok(Missing::Pending);
             }
-            let lacking = |queue: &str| lacking(&key, queue, store, new);
+            let lacking = |queue: &str| lacking(&key, queue, vectors);
             if sql::yes(&lacking(&inbox))? || sql::yes(&lacking(&work))? {
                 return Ok(Missing::Pending);
             }
@@ -245,14 +251,13 @@ impl Missing {
     }
 }
 
-/// Returns the question whether a table of a queue has a row of which the store has chunks, and the new one none.
-fn lacking(key: &Key, queue: &str, store: &Table, new: &Table) -> String {
-    format!(
-        "SELECT EXISTS (SELECT FROM {queue} q
-                        WHERE EXISTS (SELECT FROM {} o WHERE {}) AND NOT EXISTS (SELECT FROM {} n WHERE {}))",
-        store.qualified(),
-        key.same("o", "q"),
-        new.qualified(),
-        key.same("n", "q"),
-    )
+/// Returns the question whether a table of a queue has a row that has vectors in the one place, and none in the new one.
+fn lacking(key: &Key, queue: &str, [old, new]: [Place<'_>; 2]) -> String {
+    let has = |place: Place<'_>| {
+        let is_there = place.column.map(|column| format!(" AND v.{} IS NOT NULL", ident(column)));
+        let of_row = key.same("v", "q");
+        let table = place.table.qualified();
+        format!("EXISTS (SELECT FROM {table} v WHERE {of_row}{})", is_there.unwrap_or_default())
+    };
+    format!("SELECT EXISTS (SELECT FROM {queue} q WHERE {} AND NOT {})", has(old), has(new))
 }

@@ -147,15 +147,6 @@ def test_where_nothing_is_altered_there_is_nothing_to_switch(document, statement
         document.sql(f"SELECT ai.{statement}('{NAME}')")
 
 
-def test_a_column_of_vectors_has_no_room_for_two(db, stub):
-    db.sql("CREATE TABLE document (id int PRIMARY KEY, title text, body text)")
-    vectorizer.create(
-        db, stub.url, destination="ai.destination_column('v')", chunking="ai.chunking_none()", name="'columns'"
-    )
-    with pytest.raises(psycopg.errors.FeatureNotSupported, match="column of its source"):
-        db.sql(f"SELECT ai.alter_vectorizer('columns', embedding => {model(stub.url, 12)})")
-
-
 def test_another_session_may_hold_the_store_for_long(document, stub):
     alter(document, embedding=model(stub.url, 12), switch_when_ready="false")
     vectorizer.idle(document)

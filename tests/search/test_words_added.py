@@ -261,7 +261,7 @@ def test_others_writes_are_waited_for_briefly(document, there, wanted):
         session.execute("BEGIN")
         session.execute("DELETE FROM document WHERE id = 1")
         with pytest.raises(psycopg.errors.LockNotAvailable) as caught:
-            alter(document, wanted)
+            document.sql(f"SET statement_timeout = '30s'; SELECT ai.alter_vectorizer('{NAME}', search => {wanted})")
         session.execute("ROLLBACK")
     assert caught.value.diag.message_detail == GIVES_WAY
     alter(document, wanted)

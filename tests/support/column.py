@@ -10,7 +10,7 @@ def create(db, url: str, column: str = "embedding", **arguments: str) -> int:
     return vectorizer.create(db, url, **(given | arguments))
 
 
-def in_step(db, *, column: str = "embedding", title: bool = False) -> None:
+def in_step(db, *, column: str = "embedding", title: bool = False, dimensions: int = DIMENSIONS) -> None:
     """Waits until each row has the vector of its text, or none, and then until the queue is empty."""
 
     def found():
@@ -25,7 +25,7 @@ def in_step(db, *, column: str = "embedding", title: bool = False) -> None:
 
     def expected(row):
         text = f"{row['title']}: {row['body']}" if title else row["body"]
-        return vectors.vector(text, DIMENSIONS) if row["body"] else None
+        return vectors.vector(text, dimensions) if row["body"] else None
 
     settles(found, wanted(), what=f"{column} to equal f(body)")
     vectorizer.idle(db)

@@ -12,19 +12,19 @@ use super::{Changes, Plan, merged};
 use crate::api::create_vectorizer::{VectorizerRequest, create};
 use crate::catalog::exchange::grant;
 use crate::catalog::exchange_names::{NEW, free_beside, free_vectorizer_beside};
-use crate::catalog::exchange_sides::{Side, require_replaceable};
+use crate::catalog::exchange_sides::{Side, Vectors, require_replaceable};
 use crate::catalog::table::Table;
 use crate::catalog::vectorizer::{self, Entry};
-use crate::catalog::{alteration, dependent_views, registration};
+use crate::catalog::{alteration, dependent_views, exchange_columns, registration};
 use crate::declare::declaration::ConfigParts;
 use crate::pg::error::PgError;
 use crate::pg::sql::with_ending;
 
 /// Creates a vectorizer with the changes, to take the place of this one. Returns its name.
 pub fn build(entry: &Entry, changes: Changes, plan: Plan) -> Result<String, PgError> {
-    let Some(store) = &entry.relations.store else { return Err(no_store(entry)) };
+    let side = Side::of(entry)?;
     let name = free_vectorizer_beside(&entry.name, NEW)?;
-    let config = config(entry, store, &changes)?;
+    let config = config(&side, &changes)?;
     let other = create(VectorizerRequest {
         source: entry.source(),
         name: Some(name.clone()),
@@ -37,8 +37,12 @@ pub fn build(entry: &Entry, changes: Changes, plan: Plan) -> Result<String, PgEr
     })?;
     let made = vectorizer::by_id(other)?
         .ok_or_else(|| PgError::internal("a vectorizer that was just created is not there"))?;
-    require_replaceable(&Side::of(entry)?, &Side::of(&made)?, &dependent_views::of(store)?)?;
+    let opposite = Side::of(&made)?;
+    require_replaceable(&side, &opposite, &dependent_views::of(side.place())?)?;
     grant(&entry.relations, &made.relations)?;
+    if let (Vectors::Column(column), Vectors::Column(new)) = (side.vectors, opposite.vectors) {
+        exchange_columns::grant(&entry.relations.source, column, new)?;
+    }
     registration::restrict_as(other, entry.id)?;
     alteration::begin(entry.id, other, plan.switches_by_itself, plan.keep_old)?;
 
@@ -57,38 +61,18 @@ pub fn build(entry: &Entry, changes: Changes, plan: Plan) -> Result<String, PgEr
     Ok(name)
 }
 
-fn no_store(entry: &Entry) -> PgError {
-    let error = |message: String| PgError::new(PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED, message);
-    match entry.embedding_column() {
-        Some(_) => error(format!(
-            "cannot change the model of vectorizer {:?}, whose vectors are in a column of its source",
-            entry.name
-        ))
-        .with_hint(
-            "Create a vectorizer with another column, use that one when it is complete, and drop this one.",
-        ),
-        None => PgError::new(
-            PgSqlErrorCode::ERRCODE_UNDEFINED_TABLE,
-            format!("the store of vectorizer {:?} does not exist", entry.name),
-        )
-        .with_hint("Drop the vectorizer and create it again."),
+/// Returns the config of the new vectorizer, with names of its own for the store and the view, or for the column. It runs at once,
+/// whatever the schedule of the first one is, which stays where it is.
+fn config(side: &Side<'_>, changes: &Changes) -> Result<Value, PgError> {
+    let mut config = merged(side.entry, changes)?;
+    match side.vectors {
+        Vectors::Store(store) => name_tables(&mut config["destination"], side.entry, store)?,
+        Vectors::Column(column) => {
+            let source = &side.entry.relations.source;
+            config["destination"]["embedding_column"] =
+                json!(exchange_columns::free_beside(source, column, NEW)?);
+        }
     }
-}
-
-/// Returns the config of the new vectorizer, with names of its own for the store and the view. It runs at once, whatever the
-/// schedule of the first one is, which stays where it is.
-fn config(entry: &Entry, store: &Table, changes: &Changes) -> Result<Value, PgError> {
-    let mut config = merged(entry, changes)?;
-    let view = entry.relations.view.as_ref();
-    let view_name = view.map_or_else(|| store.name.clone() + "_view", |view| view.name.clone());
-    let destination = &mut config["destination"];
-    destination["target_schema"] = json!(store.schema);
-    destination["target_table"] = json!(free_beside(&store.schema, &store.name, NEW)?);
-    let view_schema = view.map_or(&store.schema, |view| &view.schema);
-    destination["view_schema"] = json!(view_schema);
-    // Two long names that differ in their ends only would be the same.
-    let ending = if destination["target_table"] == with_ending(&view_name, NEW) { "_view_new" } else { NEW };
-    destination["view_name"] = json!(free_beside(view_schema, &view_name, ending)?);
 
     config["scheduling"] = json!({"config_type": "scheduling", "implementation": "none"});
     if let Some(search) = &changes.search {
@@ -99,4 +83,18 @@ fn config(entry: &Entry, store: &Table, changes: &Changes) -> Result<Value, PgEr
         search.remove("words_table");
     }
     Ok(config)
+}
+
+/// Writes free names for a store and a view into a destination.
+fn name_tables(destination: &mut Value, entry: &Entry, store: &Table) -> Result<(), PgError> {
+    let view = entry.relations.view.as_ref();
+    let view_name = view.map_or_else(|| store.name.clone() + "_view", |view| view.name.clone());
+    destination["target_schema"] = json!(store.schema);
+    destination["target_table"] = json!(free_beside(&store.schema, &store.name, NEW)?);
+    let view_schema = view.map_or(&store.schema, |view| &view.schema);
+    destination["view_schema"] = json!(view_schema);
+    // Two long names that differ in their ends only would be the same.
+    let ending = if destination["target_table"] == with_ending(&view_name, NEW) { "_view_new" } else { NEW };
+    destination["view_name"] = json!(free_beside(view_schema, &view_name, ending)?);
+    Ok(())
 }

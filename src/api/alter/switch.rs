@@ -87,7 +87,7 @@ fn cancel(found: &Entry) -> Result<(), PgError> {
     let entry = locked(found)?;
     let other = owned(building(&entry)?.other)?;
     other.drop()?;
-    other.drop_destination()?;
+    other.drop_vectors()?;
     wake::worker_at_commit();
     Ok(())
 }
