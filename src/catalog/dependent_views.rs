@@ -5,6 +5,7 @@
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::grants::{self, Grant};
 use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
@@ -29,8 +30,8 @@ pub struct View {
     definition: String,
     /// Its options, as `WITH` takes them; `None` if it has none.
     options: Option<String>,
-    /// The rights on it: what is granted and to whom.
-    grants: Vec<(String, String)>,
+    /// The rights on it.
+    grants: Vec<Grant>,
     /// Its comment as a literal; `None` if it has none.
     comment: Option<String>,
 }
@@ -39,37 +40,40 @@ pub struct View {
 const MOST_VIEWS: usize = 500;
 const MOST_BYTES: i64 = 256 * 1024;
 
-/// The views that read a table (`$1`), or the column of this name (`$2`) of it or of what inherits from it, directly or not: for each,
-/// the views and tables among them that it names, whether one is such a table, and the stored size of its definition. Their owners
-/// may read what they name, and can lose that: a view of anybody else shows nothing, and stays as it is.
-const READERS: &str = "
+/// A table and those that inherit from it, if `$2` is a column of them.
+const PLACES: &str = "
     WITH RECURSIVE places (oid) AS (
         SELECT $1::oid
         UNION
-        SELECT i.inhrelid FROM places p JOIN pg_catalog.pg_inherits i ON i.inhparent = p.oid WHERE $2::text IS NOT NULL),
-    names (reader, named) AS (
-        SELECT w.ev_class, d.refobjid
-        FROM pg_catalog.pg_rewrite w
-        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND d.objid = w.oid
-             AND d.refclassid = 'pg_catalog.pg_class'::regclass
-        JOIN pg_catalog.pg_class c ON c.oid = w.ev_class
-        WHERE w.rulename = '_RETURN' AND w.ev_class <> d.refobjid AND c.relkind = 'v' AND c.relpersistence <> 't'
-          AND pg_catalog.has_any_column_privilege(c.relowner, d.refobjid, 'SELECT')
-          AND ($2::text IS NULL OR d.refobjid NOT IN (SELECT p.oid FROM places p)
-               OR EXISTS (SELECT FROM pg_catalog.pg_attribute a
-                          WHERE a.attrelid = d.refobjid AND a.attnum = d.refobjsubid AND a.attname::text = $2::text))),
-    readers (oid) AS (
-        SELECT p.oid FROM places p
-        UNION
-        SELECT n.reader FROM readers r JOIN names n ON n.named = r.oid)
-    SELECT r.oid, pg_catalog.array_agg(DISTINCT n.named), pg_catalog.bool_or(n.named IN (SELECT p.oid FROM places p)),
-           max(pg_catalog.pg_column_size(w.ev_action))::int8
-    FROM readers r
-    JOIN names n ON n.reader = r.oid AND n.named IN (SELECT a.oid FROM readers a)
-    JOIN pg_catalog.pg_rewrite w ON w.ev_class = r.oid AND w.rulename = '_RETURN'
-    WHERE r.oid NOT IN (SELECT p.oid FROM places p)
-    GROUP BY r.oid
-    ORDER BY r.oid";
+        SELECT i.inhrelid FROM places p JOIN pg_catalog.pg_inherits i ON i.inhparent = p.oid WHERE $2::text IS NOT NULL)
+    SELECT p.oid FROM places p";
+
+/// The views that name some relations (`$1`), or the column of this name (`$2`) of them, with the relation and the stored size of the
+/// view's definition, `$3` of them at most. Their owners may read what they name, and can lose that: a view of anybody else shows
+/// nothing, and stays as it is.
+///
+/// Anybody may make views, and as many as they like: whose a view is, is looked at once for each owner.
+const NAMING: &str = "
+    WITH naming AS MATERIALIZED (
+        SELECT DISTINCT w.oid AS rule, w.ev_class AS reader, d.refobjid AS named, c.relowner AS owner
+        FROM pg_catalog.pg_depend d
+        JOIN pg_catalog.pg_rewrite w ON w.oid = d.objid AND w.rulename = '_RETURN' AND w.ev_class <> d.refobjid
+        JOIN pg_catalog.pg_class c ON c.oid = w.ev_class AND c.relkind = 'v' AND c.relpersistence <> 't'
+        WHERE d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = ANY ($1)
+          AND d.classid = 'pg_catalog.pg_rewrite'::regclass
+          AND ($2::text IS NULL
+               OR d.refobjsubid = (SELECT a.attnum FROM pg_catalog.pg_attribute a
+                                   WHERE a.attrelid = d.refobjid AND a.attname::text = $2::text))),
+    allowed AS MATERIALIZED (
+        SELECT o.owner, o.named
+        FROM (SELECT DISTINCT n.owner, n.named FROM naming n) o
+        WHERE pg_catalog.has_any_column_privilege(o.owner, o.named, 'SELECT'))
+    SELECT n.reader, n.named, pg_catalog.pg_column_size(w.ev_action)::int8
+    FROM naming n
+    JOIN allowed a ON a.owner = n.owner AND a.named = n.named
+    JOIN pg_catalog.pg_rewrite w ON w.oid = n.rule
+    ORDER BY 1, 2
+    LIMIT $3";
 
 /// The properties of views (`$1`) that are kept.
 const DESCRIBED: &str = "
@@ -77,53 +81,6 @@ const DESCRIBED: &str = "
            pg_catalog.quote_literal(pg_catalog.obj_description(c.oid, 'pg_class'))
     FROM pg_catalog.pg_class c
     WHERE c.oid = ANY ($1)";
-
-/// The rights on a relation (`$1`) and its columns that its owner has granted to others, as GRANT takes them.
-const GRANTS: &str = "
-    SELECT g.privilege_type || coalesce(' (' || pg_catalog.quote_ident(g.column_name) || ')', ''),
-           CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(r.rolname) END,
-           CASE WHEN g.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END
-    FROM (SELECT a.privilege_type, a.grantee, a.is_grantable, NULL::text AS column_name, c.relowner
-          FROM pg_catalog.pg_class c CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a
-          WHERE c.oid = $1
-          UNION ALL
-          SELECT a.privilege_type, a.grantee, a.is_grantable, t.attname, c.relowner
-          FROM pg_catalog.pg_class c
-          JOIN pg_catalog.pg_attribute t ON t.attrelid = c.oid AND NOT t.attisdropped
-          CROSS JOIN LATERAL pg_catalog.aclexplode(t.attacl) a
-          WHERE c.oid = $1) g
-    LEFT JOIN pg_catalog.pg_roles r ON r.oid = g.grantee
-    WHERE g.grantee <> g.relowner AND (g.grantee = 0 OR r.oid IS NOT NULL)
-    ORDER BY 1, 2";
-
-/// Objects that can't be kept where views (`$1`) are created anew, or where a store (`$2`) is replaced that has words (`$3`). Those
-/// of owners who may not read what they depend on are none.
-const OBSTACLES: &str = "
-    SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
-    FROM pg_catalog.pg_depend d
-    LEFT JOIN pg_catalog.pg_rewrite w ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND w.oid = d.objid
-    LEFT JOIN pg_catalog.pg_class v ON v.oid = w.ev_class
-    LEFT JOIN pg_catalog.pg_proc f ON d.classid = 'pg_catalog.pg_proc'::regclass AND f.oid = d.objid
-    -- The table that a constraint, a policy or a trigger belongs to.
-    LEFT JOIN LATERAL (
-        SELECT k.conrelid FROM pg_catalog.pg_constraint k
-        WHERE d.classid = 'pg_catalog.pg_constraint'::regclass AND k.oid = d.objid
-        UNION ALL
-        SELECT p.polrelid FROM pg_catalog.pg_policy p WHERE d.classid = 'pg_catalog.pg_policy'::regclass AND p.oid = d.objid
-        UNION ALL
-        SELECT t.tgrelid FROM pg_catalog.pg_trigger t
-        WHERE d.classid = 'pg_catalog.pg_trigger'::regclass AND t.oid = d.objid) o (relation) ON true
-    LEFT JOIN pg_catalog.pg_type y ON d.refclassid = 'pg_catalog.pg_type'::regclass AND y.oid = d.refobjid
-    WHERE (w.oid IS NULL OR w.rulename <> '_RETURN' OR v.relkind <> 'v')
-      AND (d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = ANY ($1) AND d.deptype IN ('n', 'a')
-           OR d.deptype = 'n' AND (y.typrelid = ANY ($1 || $2)
-                                   OR y.typelem IN (SELECT c.reltype FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1 || $2)))
-           OR d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = $2 AND d.deptype = 'n'
-              AND (o.relation IS NULL OR o.relation <> $2 AND o.relation IS DISTINCT FROM $3))
-      AND CASE WHEN coalesce(v.relowner, f.proowner) IS NULL OR d.refclassid <> 'pg_catalog.pg_class'::regclass THEN true
-               ELSE pg_catalog.has_any_column_privilege(coalesce(v.relowner, f.proowner), d.refobjid, 'SELECT') END
-    ORDER BY 1
-    LIMIT 20";
 
 /// The functions, operators, types and collations that views (`$1`) use, except for pgvector's.
 const USED: &str = "
@@ -137,40 +94,6 @@ const USED: &str = "
           WHERE e.classid = d.refclassid AND e.objid = d.refobjid AND e.deptype = 'e'
             AND e.refclassid = 'pg_catalog.pg_extension'::regclass)";
 
-/// Returns the rights on a relation that its owner has granted: each with the roles, as GRANT takes it around the relation's
-/// name.
-fn grants(relation: pg_sys::Oid) -> Result<Vec<(String, String)>, PgError> {
-    as_superuser(|| {
-        sql::read_now(GRANTS, &[relation.into()], |row| {
-            let (right, role, option): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(3)?);
-            Ok((right, format!("{role}{option}")))
-        })
-    })
-}
-
-/// Grants on a relation what is granted on another one and nothing else, as its owner.
-pub fn have_grants_of(from: pg_sys::Oid, to: &Table) -> Result<(), PgError> {
-    have_grants(to, &grants(from)?)
-}
-
-/// Grants these rights on a relation and no others, as its owner.
-fn have_grants(relation: &Table, wanted: &[(String, String)]) -> Result<(), PgError> {
-    let there = grants(relation.oid)?;
-    if wanted == there {
-        return Ok(());
-    }
-    let name = relation.qualified();
-    as_user(relation.owner, || {
-        for (right, to_whom) in &there {
-            let role = to_whom.trim_end_matches(" WITH GRANT OPTION");
-            execute(&format!("REVOKE {right} ON {name} FROM {role} CASCADE"), &[])?;
-        }
-        wanted.iter().try_for_each(|(right, to_whom)| {
-            execute(&format!("GRANT {right} ON {name} TO {to_whom}"), &[]).map(drop)
-        })
-    })
-}
-
 /// A view that reads a place, and the relations of those that it names.
 struct Reader {
     oid: pg_sys::Oid,
@@ -181,19 +104,49 @@ struct Reader {
 /// Returns the views that read a place, directly or not: those first that others read. Errors (54000) if they are too many, or too
 /// large, to be taken along, or if they read each other in a circle.
 fn readers(place: Place<'_>) -> Result<Vec<Reader>, PgError> {
-    let args = [place.table.oid.into(), place.column.map(str::to_owned).into()];
-    let found = as_superuser(|| {
-        sql::read_now(READERS, &args, |row| {
-            let reader = Reader { oid: row.get(1)?, named: row.get(2)?, is_direct: row.get(3)? };
-            Ok((reader, row.get::<i64>(4)?))
-        })
-    })?;
-    let bytes: i64 = found.iter().map(|(_, bytes)| *bytes).sum();
-    if found.len() > MOST_VIEWS || bytes > MOST_BYTES {
-        return Err(too_many(place, format!("There are {} of {bytes} bytes.", found.len())));
-    }
+    let column = place.column.map(str::to_owned);
+    let args = [place.table.oid.into(), column.clone().into()];
+    let places = as_superuser(|| sql::read_now(PLACES, &args, |row| row.get::<pg_sys::Oid>(1)))?;
 
-    let mut left: Vec<Reader> = found.into_iter().map(|(reader, _)| reader).collect();
+    let mut found: Vec<Reader> = Vec::new();
+    let mut bytes = 0;
+    let (mut looked_at, mut column) = (places.clone(), column);
+    while !looked_at.is_empty() {
+        // The column of the views that name the table may have any name.
+        let naming = naming(&looked_at, column.take())?;
+        looked_at.clear();
+        for (reader, named, size) in naming {
+            let is_direct = places.contains(&named);
+            if let Some(known) = found.iter_mut().find(|known| known.oid == reader) {
+                known.named.push(named);
+                known.is_direct |= is_direct;
+                continue;
+            }
+            found.push(Reader { oid: reader, named: vec![named], is_direct });
+            looked_at.push(reader);
+            bytes += size;
+        }
+        if found.len() > MOST_VIEWS || bytes > MOST_BYTES {
+            return Err(too_many(place, format!("There are {} of {bytes} bytes, or more.", found.len())));
+        }
+    }
+    in_order(place, found)
+}
+
+/// Returns the views that name some relations, or the column of this name of them: each with the relation, and the bytes of its
+/// definition.
+fn naming(
+    relations: &[pg_sys::Oid],
+    column: Option<String>,
+) -> Result<Vec<(pg_sys::Oid, pg_sys::Oid, i64)>, PgError> {
+    let most = (MOST_VIEWS * MOST_VIEWS) as i64;
+    let args = [relations.to_vec().into(), column.into(), most.into()];
+    as_superuser(|| sql::read_now(NAMING, &args, |row| Ok((row.get(1)?, row.get(2)?, row.get(3)?))))
+}
+
+/// Returns views in an order in which each comes after those that it reads.
+fn in_order(place: Place<'_>, found: Vec<Reader>) -> Result<Vec<Reader>, PgError> {
+    let mut left = found;
     let mut ordered = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let waiting: Vec<pg_sys::Oid> = left.iter().map(|reader| reader.oid).collect();
@@ -218,6 +171,11 @@ fn too_many(place: Place<'_>, detail: String) -> PgError {
     ))
 }
 
+/// Returns the OIDs of views.
+pub fn oids(views: &[View]) -> Vec<pg_sys::Oid> {
+    views.iter().map(|view| view.table.oid).collect()
+}
+
 /// Returns the views that read a place, directly or not: those first that others read. Errors (54000) as said there.
 pub fn of(place: Place<'_>) -> Result<Vec<View>, PgError> {
     let readers = readers(place)?;
@@ -240,7 +198,7 @@ pub fn of(place: Place<'_>) -> Result<Vec<View>, PgError> {
             is_direct: reader.is_direct,
             definition: definition.clone(),
             options: options.clone(),
-            grants: grants(reader.oid)?,
+            grants: grants::of(reader.oid)?,
             comment: comment.clone(),
             table,
         });
@@ -287,32 +245,6 @@ pub fn hold(place: Place<'_>) -> Result<Vec<View>, PgError> {
         format!("views that read {} were changed concurrently", place.table.qualified()),
     )
     .with_hint("Repeat the statement."))
-}
-
-/// Errors (2BP01) if something depends on a store that would not go over to another one, or on a view that is created anew
-/// because the type of its columns changes.
-pub fn require_replaceable(
-    store: Option<&Table>,
-    words: Option<&Table>,
-    created_anew: &[View],
-) -> Result<(), PgError> {
-    let views: Vec<pg_sys::Oid> = created_anew.iter().map(|view| view.table.oid).collect();
-    let args = [views.into(), store.map(|store| store.oid).into(), words.map(|words| words.oid).into()];
-    let found = as_superuser(|| sql::read_now(OBSTACLES, &args, |row| row.get::<String>(1)))?;
-    require_none(&store.map_or_else(|| "the vectors".to_owned(), Table::qualified), &found)
-}
-
-/// Errors (2BP01) if there are objects, described as Postgres does, that depend on what is to be replaced.
-pub fn require_none(replaced: &str, obstacles: &[String]) -> Result<(), PgError> {
-    if obstacles.is_empty() {
-        return Ok(());
-    }
-    Err(PgError::new(
-        PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
-        format!("cannot replace {replaced} because other objects depend on it"),
-    )
-    .with_detail(format!("They are: {}.", obstacles.join("; ")))
-    .with_hint("Views go over to what replaces it. Drop the other objects, and create them again afterwards."))
 }
 
 /// The objects that views use: for each, and by the catalog, their OIDs.
@@ -374,7 +306,7 @@ impl View {
 
     /// Gives a view the rights of this one, and its comment, as its owner.
     pub fn bestow(&self, view: &Table) -> Result<(), PgError> {
-        have_grants(view, &self.grants)?;
+        grants::have(view, &self.grants)?;
         let Some(comment) = &self.comment else { return Ok(()) };
         let statement = format!("COMMENT ON VIEW {} IS {comment}", view.qualified());
         as_user(view.owner, || execute(&statement, &[])).map(drop)

@@ -8,7 +8,7 @@
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::binding::{self, Relations};
-use super::dependent_views::{self, View, have_grants_of};
+use super::dependent_views::{self, View};
 use super::exchange_names::{Renamed, rename, rename_beside, unforeseen};
 use super::exchange_sides::{Side, not_ready, require_one_source, require_replaceable};
 use super::key::{self, Key};
@@ -16,7 +16,7 @@ use super::relation::Relation;
 use super::row_security;
 use super::table::Table;
 use super::vectorizer::Entry;
-use super::{destination, queue_tables};
+use super::{destination, grants, queue_tables, words_rights};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user_on};
 use crate::pg::lock;
@@ -94,9 +94,15 @@ fn change_places(
 
     row_security::keep(source, key, &others)?;
     bind(side, opposite, &own, &others)?;
-    columns.into_iter().flatten().zip([first.id, other.id]).try_for_each(|(column, id)| name_column(id, column))?;
+    columns
+        .into_iter()
+        .flatten()
+        .zip([first.id, other.id])
+        .try_for_each(|(column, id)| name_column(id, column))?;
     name(other.id, &first.name, ending)?;
     grant(&first.relations, &own)?;
+    // A right that is taken back on what it has now must not be left on what it had, which is kept in step.
+    grant_nothing(&others)?;
     [&own, &others].into_iter().try_for_each(|relations| release_leases(relations, key))
 }
 
@@ -216,17 +222,34 @@ fn name(id: i32, first: &str, ending: &str) -> Result<(), PgError> {
     subtransaction(|| write(with_ending(first, ending))).or_else(|_| write(unforeseen(first, ending)))
 }
 
-/// Grants on the tables that have come to a vectorizer what is granted on those that it had, and nothing else.
-pub fn grant(before: &Relations, now: &Relations) -> Result<(), PgError> {
+/// Grants on the tables that have come to a vectorizer what is granted on those that it had, and nothing else: neither what default
+/// privileges have given nor, on tables that it did not have, anything but that who may read the store may read its words.
+fn grant(before: &Relations, now: &Relations) -> Result<(), PgError> {
     let pairs = [
-        (Some(&before.store), Some(&now.store)),
-        (Some(&before.words), Some(&now.words)),
-        (Some(&before.origin), Some(&now.origin)),
-        (Some(&before.view), Some(&now.view)),
+        (Some(&before.inbox), Some(&now.inbox)),
+        (Some(&before.work), Some(&now.work)),
+        (Some(&before.failed), Some(&now.failed)),
+        (before.origin.as_ref(), now.origin.as_ref()),
+        (before.view.as_ref(), now.view.as_ref()),
+        (before.store.as_ref(), now.store.as_ref()),
+        (before.words.as_ref(), now.words.as_ref()),
     ];
-    let optional = pairs.into_iter().filter_map(|(from, to)| Some((from?.as_ref()?, to?.as_ref()?)));
-    let always = [(&before.inbox, &now.inbox), (&before.work, &now.work), (&before.failed, &now.failed)];
-    optional.chain(always).try_for_each(|(from, to)| have_grants_of(from.oid, to))
+    for (from, to) in pairs {
+        let Some(to) = to else { continue };
+        let wanted = from.map_or_else(|| Ok(Vec::new()), |from| grants::of(from.oid))?;
+        grants::have(to, &wanted)?;
+    }
+    match (&now.store, &now.words) {
+        (Some(store), Some(words)) if before.words.is_none() => words_rights::grant(store, words, None),
+        _ => Ok(()),
+    }
+}
+
+/// Takes all rights on a vectorizer's tables from others than their owner.
+pub fn grant_nothing(relations: &Relations) -> Result<(), PgError> {
+    let Relations { inbox, work, failed, origin, view, store, words, .. } = relations;
+    let optional = origin.iter().chain(view).chain(store).chain(words);
+    [inbox, work, failed].into_iter().chain(optional).try_for_each(|table| grants::have(table, &[]))
 }
 
 /// Gives the leases on rows up: whoever has claimed them has done so for the other vectorizer.

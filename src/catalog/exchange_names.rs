@@ -121,8 +121,7 @@ fn rename_stores(
     let store = after.rename(&before.name)?;
     let named = words::table_name(&store_of_other.name);
     let words_before = &side.entry.relations.words;
-    renamed.others.words =
-        words_before.as_ref().map(|table| rename_beside(table, &named, "")).transpose()?;
+    renamed.others.words = words_before.as_ref().map(|table| rename_beside(table, &named, "")).transpose()?;
     renamed.own.words = match (&opposite.entry.relations.words, words_before) {
         (Some(table), Some(before)) => Some(table.rename(&before.name)?),
         (Some(table), None) => Some(rename_beside(table, &words::table_name(&store.name), "")?),
@@ -138,10 +137,7 @@ fn rename_stores(
 }
 
 /// Exchanges the names of what is remembered of the rows, which one of the two may lack.
-fn rename_origins(
-    side: &Side<'_>,
-    opposite: &Side<'_>,
-) -> Result<(Option<Table>, Option<Table>), PgError> {
+fn rename_origins(side: &Side<'_>, opposite: &Side<'_>) -> Result<(Option<Table>, Option<Table>), PgError> {
     let (own, others) = (&side.entry.relations.origin, &opposite.entry.relations.origin);
     if let (Some(one), Some(other)) = (own, others) {
         let (one, other) = swap_names(one, other)?;

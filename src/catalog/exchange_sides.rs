@@ -4,9 +4,10 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::binding::Relations;
 use super::dependent_views::{self, Place, View};
-use super::{destination, exchange_columns};
+use super::obstacles::{self, Replaced};
 use super::table::Table;
 use super::vectorizer::{self, Entry};
+use super::{destination, exchange_columns};
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
@@ -99,10 +100,17 @@ pub fn require_replaceable(side: &Side<'_>, opposite: &Side<'_>, views: &[View])
     };
 
     require_same_columns(store, other)?;
-    require_same_policies(store, other)?;
+    let (own, others) = (&side.entry.relations, &opposite.entry.relations);
+    let followers = [(&own.words, &others.words), (&own.origin, &others.origin)];
+    let pairs = followers.into_iter().filter_map(|(table, other)| Some((table.as_ref()?, other.as_ref()?)));
+    pairs.chain([(store, other)]).try_for_each(|(table, other)| require_same_policies(table, other))?;
     let same_type = has_same_type(store, other)?;
-    let anew = if same_type { &[] } else { views };
-    dependent_views::require_replaceable(Some(store), side.entry.relations.words.as_ref(), anew)?;
+    let view = own.view.as_ref().filter(|_| !same_type).map(|view| view.oid);
+    let mut dropped = if same_type { Vec::new() } else { dependent_views::oids(views) };
+    dropped.retain(|dropped| Some(*dropped) != view);
+    let stays = [store.oid].into_iter().chain(view).collect();
+    let words = own.words.as_ref().map(|words| words.oid);
+    obstacles::require_none_of(Replaced { stays, words, dropped }, &store.qualified())?;
     Ok(same_type)
 }
 
@@ -139,13 +147,26 @@ fn require_same_columns(store: &Table, other: &Table) -> Result<(), PgError> {
     .with_hint("Give both tables the same columns, with the same types."))
 }
 
-/// Errors (2BP01) if the store has policies of its owner's, which the other one lacks: rows would be seen that they hide.
+/// Errors (2BP01) if a table has policies that the other one lacks, or has by other definitions: rows would be seen that they hide.
+///
+/// The extension's own policies name the tables, so that definitions are compared without names of tables.
 fn require_same_policies(store: &Table, other: &Table) -> Result<(), PgError> {
     const LACKING: &str = "
-        SELECT coalesce((SELECT p.polname::text FROM pg_catalog.pg_policy p
+        WITH policies AS (
+            SELECT p.polrelid, p.polname, p.polcmd, p.polpermissive, p.polroles,
+                   ARRAY(SELECT pg_catalog.regexp_replace(pg_catalog.regexp_replace(
+                                    pg_catalog.pg_get_expr(e.expression, p.polrelid),
+                                    '(\"([^\"]|\"\")*\"|[[:alpha:]_][[:alnum:]_$]*)\\.', '', 'g'),
+                                    'FROM (\"([^\"]|\"\")*\"|[^[:space:]]+)', 'FROM', 'g')
+                         FROM (VALUES (1, p.polqual), (2, p.polwithcheck)) AS e (place, expression) ORDER BY e.place) AS expressions
+            FROM pg_catalog.pg_policy p WHERE p.polrelid IN ($1, $2))
+        SELECT coalesce((SELECT p.polname::text FROM policies p
                          WHERE p.polrelid = a.oid
-                           AND NOT EXISTS (SELECT FROM pg_catalog.pg_policy q
-                                           WHERE q.polrelid = b.oid AND q.polname = p.polname) LIMIT 1),
+                           AND NOT EXISTS (SELECT FROM policies q
+                                           WHERE q.polrelid = b.oid AND q.polname = p.polname AND q.polcmd = p.polcmd
+                                             AND q.polpermissive = p.polpermissive AND q.polroles = p.polroles
+                                             AND q.expressions IS NOT DISTINCT FROM p.expressions)
+                         ORDER BY 1 LIMIT 1),
                         CASE WHEN a.relrowsecurity AND NOT b.relrowsecurity OR a.relforcerowsecurity AND NOT b.relforcerowsecurity
                              THEN 'row security' END)
         FROM pg_catalog.pg_class a, pg_catalog.pg_class b WHERE a.oid = $1 AND b.oid = $2";

@@ -11,8 +11,8 @@
 //! * [`queue_tables`], [`texts`]: the names of its queue's tables and of their own columns, and whether it keeps texts
 //! * [`words`], [`words_rights`]: the words of its chunks, and who may read them
 //! * [`alteration`]: one that is built beside another, to take its place
-//! * [`exchange`], [`exchange_sides`], [`exchange_names`], [`exchange_columns`], [`dependent_views`]: the exchange of the two, what must hold for it, names, and
-//!   what reads the store
+//! * [`exchange`], [`exchange_sides`], [`exchange_names`], [`exchange_columns`]: the exchange of the two, what must hold for it, and names
+//! * [`dependent_views`], [`obstacles`], [`grants`]: what reads the vectors, what else depends on them, and rights
 //! * [`fit`]: whether its config fits what it has
 //! * [`scan`]: reading a table without a plan
 //! * [`relation`], [`hierarchy`], [`key`], [`key_columns`]: the properties of a user's table
@@ -37,11 +37,13 @@ pub mod exchange_columns;
 pub mod exchange_names;
 pub mod exchange_sides;
 pub mod fit;
+pub mod grants;
 pub mod hierarchy;
 pub mod key;
 pub mod key_columns;
 pub mod missed;
 pub mod objects;
+pub mod obstacles;
 pub mod ownership;
 pub mod queue_tables;
 pub mod registration;

@@ -43,6 +43,8 @@ struct Looked {
     at: Option<Instant>,
     /// The pause, if something is in the way.
     pause: Pause,
+    /// True if a try has taken as long as it may: then the pause is of those that grow longer.
+    is_costly: bool,
     /// The problem that was recorded last; `None` if this process has recorded nothing yet.
     recorded: Option<Option<String>>,
 }
@@ -92,12 +94,15 @@ impl Alterations {
         let problem = match look {
             Ok(Look::Done) => return Some(INTERVAL),
             Ok(Look::Waits) => {
-                looked.pause = Pause::default();
+                (looked.is_costly, looked.pause) = (false, Pause::default());
                 None
             }
             Ok(Look::Stuck(why)) => Some(why),
             // Each try keeps others waiting for a moment, so that tries become fewer.
             Err(error) => {
+                if error.is_costly() && !looked.is_costly {
+                    (looked.is_costly, looked.pause) = (true, Pause::of_overrun());
+                }
                 looked.pause.begin();
                 Some(error.to_string())
             }

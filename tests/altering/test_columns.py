@@ -170,7 +170,7 @@ def test_a_name_that_is_taken_is_left_alone(db, stub):
 def test_the_index_is_the_new_columns(db, stub):
     with_vectors(db, stub, indexing="ai.indexing_hnsw(min_rows => 1)")
     index = "SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam WHERE m.amname = 'hnsw'"
-    eventually(lambda: db.value(index), what="the index")
+    eventually(lambda: db.sql(index), what="the index")
     [first] = db.sql(index)
     alter(db, stub.url, keep_old="'0'")
     over(db)

@@ -73,11 +73,12 @@ def test_what_hangs_on_the_type_of_a_view_is_in_the_way_of_other_dimensions_only
     assert document.value("SELECT counted()") == 2 * altering.ROWS
 
 
-def test_row_security_goes_over(db, stub, reader):
+@pytest.mark.parametrize("search", ["ai.search_none()", "ai.search_hybrid()"])
+def test_row_security_goes_over(db, stub, reader, search):
     db.sql("CREATE TABLE document (id int PRIMARY KEY, title text, body text)")
     db.sql("INSERT INTO document SELECT i, 't', 'row ' || i FROM generate_series(1, 9) i")
     db.sql("ALTER TABLE document ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON document USING (id <= 3)")
-    vectorizer.create(db, stub.url)
+    vectorizer.create(db, stub.url, search=search)
     vectorizer.idle(db)
     db.sql(f"GRANT SELECT ON document, {VIEW}, {STORE} TO {reader}")
     alter(db, embedding=model(stub.url, 12))

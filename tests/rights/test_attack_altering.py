@@ -122,6 +122,9 @@ CYCLE = f"""
     f"CREATE MATERIALIZED VIEW s.x AS SELECT 1 AS one FROM public.{STORE} WITH NO DATA",
     f"CREATE VIEW s.x AS SELECT embedding FROM public.{VIEW}",
     f"CREATE FUNCTION s.x() RETURNS bigint LANGUAGE sql BEGIN ATOMIC SELECT count(*) FROM public.{STORE}; END",
+    f"CREATE FUNCTION s.x(public.{STORE}) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    f"CREATE TABLE s.x (y public.{STORE})",
+    f"CREATE TABLE s.x (); CREATE POLICY p ON s.x USING (EXISTS (SELECT FROM public.{STORE}))",
 ])  # fmt: skip
 @pytest.mark.parametrize("numbers", [vectorizer.DIMENSIONS, 12])
 def test_what_a_stranger_makes_of_the_store_is_in_nobodys_way(document, stub, stranger, planted, numbers):
@@ -130,6 +133,29 @@ def test_what_a_stranger_makes_of_the_store_is_in_nobodys_way(document, stub, st
     settles(lambda: document.value("SELECT count(*) FROM ai.vectorizer_alterations"), 0)
     vectorizer.in_step(document, ["id"], dimensions=numbers)
     assert document.value("SELECT count(*) FROM ai.vectorizer") == 1
+
+
+# Each names more columns than a million others would.
+WIDE = "CREATE TABLE s.wide (" + ", ".join(f"c{i} int" for i in range(1600)) + ")"
+
+
+def test_views_of_a_stranger_that_do_not_read_the_store_are_not_looked_at(document, stub, stranger):
+    """To look at them all takes the worker, or whoever holds the source, minutes."""
+    document.sql(f"{WIDE}; REVOKE SELECT ON s.wide FROM {stranger}", user=stranger)
+    document.sql("DO $$ BEGIN FOR i IN 1..60 LOOP EXECUTE format('CREATE VIEW s.v%s AS SELECT * FROM s.wide', i); END LOOP; END $$", user=stranger)
+    document.sql(f"SET statement_timeout = '5s'; SELECT ai.alter_vectorizer('{NAME}', embedding => {model(stub.url, 12)})")
+    switches(document)
+
+
+def test_whoever_locks_what_a_view_names_is_not_waited_for(document, stub, reader):
+    """The definition of a view can't be told meanwhile, and the source is held against writes."""
+    document.sql(f"CREATE TABLE r.locked (); CREATE VIEW r.mine AS SELECT embedding_uuid FROM public.{STORE}, r.locked", user=reader)
+    with document.connect(user=reader, autocommit=False) as session:
+        session.execute("LOCK TABLE r.locked IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            document.sql(f"SET statement_timeout = '30s'; SELECT ai.alter_vectorizer('{NAME}', embedding => {model(stub.url, 12)})")
+        session.rollback()
+    altering.alter(document, embedding=model(stub.url, 12))
 
 
 def test_a_view_on_what_is_built_is_in_nobodys_way(document, stub, stranger):
@@ -181,22 +207,66 @@ def test_names_that_are_just_being_taken_are_in_nobodys_way(document, stub, read
     vectorizer.in_step(document, ["id"], dimensions=12)
 
 
-def test_rights_that_were_taken_away_do_not_come_back(document, stub, reader):
+def readable(db, role: str) -> list[str]:
+    """The tables and views of vectorizers that a role may read."""
+    return [name for [name] in db.sql(
+        f"""SELECT relname FROM pg_class
+            WHERE relname ~ '^(document_embedding|_vectorizer)' AND has_table_privilege('{role}', oid, 'SELECT')
+              AND relkind IN ('r', 'v') AND relnamespace <> 'ai'::regnamespace
+            ORDER BY 1"""
+    )]
+
+
+@pytest.mark.parametrize("search", ["ai.search_none()", "ai.search_hybrid()"])
+def test_rights_that_were_taken_away_do_not_come_back(document, stub, reader, search):
     document.sql(f"ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO {reader}; REVOKE ALL ON {STORE}, {VIEW} FROM {reader}")
     try:
-        altering.alter(document, embedding=model(stub.url, 12))
-        readable = f"SELECT relname FROM pg_class WHERE relname ~ '^document_embedding' AND has_table_privilege('{reader}', oid, 'SELECT') AND relkind IN ('r', 'v')"
-        assert document.sql(readable) == []
-        switches(document)
-        assert document.sql(readable) == []
+        alter(document, stub, search=search)
+        assert readable(document, reader) == []
+        document.sql(SWITCH)
+        assert readable(document, reader) == []
     finally:
         document.sql(f"ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM {reader}")
+
+
+def test_a_right_that_is_taken_back_is_left_on_nothing(document, stub, reader):
+    alter(document, stub, search="ai.search_hybrid()")
+    assert readable(document, reader) == [VIEW, STORE]
+    document.sql(SWITCH)
+    assert readable(document, reader) == [VIEW, STORE, f"{STORE}_words"]
+    document.sql(f"REVOKE SELECT ON {VIEW}, {STORE} FROM {reader}")
+    assert readable(document, reader) == []
+    document.sql(f"GRANT SELECT ON {STORE} TO {reader}; SELECT ai.revert_vectorizer('{NAME}')")
+    assert readable(document, reader) == [STORE]
+
+
+def test_a_right_that_was_passed_on_ends_with_the_right_of_who_did_so(document, stub, reader, stranger):
+    document.sql(f"GRANT SELECT ON {STORE} TO {reader} WITH GRANT OPTION")
+    document.sql(f"GRANT SELECT ON public.{STORE} TO {stranger}", user=reader)
+    alter(document, stub)
+    document.sql(SWITCH)
+    assert readable(document, stranger) == [STORE]
+    document.sql(f"REVOKE SELECT ON {STORE} FROM {reader} CASCADE")
+    assert readable(document, stranger) == []
 
 
 def test_a_policy_of_the_store_is_not_lost(document, stub, reader):
     document.sql(f"ALTER TABLE {STORE} ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON {STORE} USING (id < 3)")
     with pytest.raises(psycopg.errors.DependentObjectsStillExist, match="row security of its own"):
         altering.alter(document, embedding=model(stub.url, 12))
+
+
+@pytest.mark.parametrize("policy", [
+    f"ALTER POLICY _vectorizer_source_rows ON {STORE} USING (id < 3)",
+    f"CREATE POLICY few ON {STORE}_words AS RESTRICTIVE USING (words <> '')",
+])  # fmt: skip
+def test_a_policy_that_differs_is_not_lost(db, stub, policy):
+    db.sql("CREATE TABLE document (id int PRIMARY KEY, title text, body text)")
+    db.sql("ALTER TABLE document ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON document USING (id <= 3)")
+    vectorizer.create(db, stub.url, search="ai.search_hybrid()")
+    db.sql(policy)
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist, match="row security of its own"):
+        altering.alter(db, embedding=model(stub.url, 12))
 
 
 def test_the_administrators_lists_bind_what_was_declared_under_them(db, stub, roles):

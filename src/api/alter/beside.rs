@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Changes, Plan, merged};
 use crate::api::create_vectorizer::{VectorizerRequest, create};
-use crate::catalog::exchange::grant;
+use crate::catalog::exchange::grant_nothing;
 use crate::catalog::exchange_names::{NEW, free_beside, free_vectorizer_beside};
 use crate::catalog::exchange_sides::{Side, Vectors, require_replaceable};
 use crate::catalog::table::Table;
@@ -18,6 +18,7 @@ use crate::catalog::vectorizer::{self, Entry};
 use crate::catalog::{alteration, dependent_views, exchange_columns, registration};
 use crate::declare::declaration::ConfigParts;
 use crate::pg::error::PgError;
+use crate::pg::lock;
 use crate::pg::sql::with_ending;
 
 /// Creates a vectorizer with the changes, to take the place of this one. Returns its name.
@@ -38,11 +39,11 @@ pub fn build(entry: &Entry, changes: Changes, plan: Plan) -> Result<String, PgEr
     let made = vectorizer::by_id(other)?
         .ok_or_else(|| PgError::internal("a vectorizer that was just created is not there"))?;
     let opposite = Side::of(&made)?;
-    require_replaceable(&side, &opposite, &dependent_views::of(side.place())?)?;
-    grant(&entry.relations, &made.relations)?;
-    if let (Vectors::Column(column), Vectors::Column(new)) = (side.vectors, opposite.vectors) {
-        exchange_columns::grant(&entry.relations.source, column, new)?;
-    }
+    // Postgres locks what a view names to tell its definition, and others may have locked it for long.
+    let views = lock::giving_way(|| dependent_views::of(side.place()))?;
+    require_replaceable(&side, &opposite, &views)?;
+    // Others get rights at the switch. Until then they may lose those that they have.
+    grant_nothing(&made.relations)?;
     registration::restrict_as(other, entry.id)?;
     alteration::begin(entry.id, other, plan.switches_by_itself, plan.keep_old)?;
 
