@@ -63,7 +63,12 @@ pub struct Active {
 impl Active {
     /// Reads a vectorizer. Parts of `known` that have not changed are shared, because the pipeline groups and
     /// caches by identity. Errors if the definition is invalid, or no longer allowed.
-    pub fn take_up(entry: &Entry, known: Option<&Active>, counters: &Counters) -> Result<Active, PgError> {
+    pub fn take_up(
+        entry: &Entry,
+        known: Option<&Active>,
+        counters: &Counters,
+        comes_last: bool,
+    ) -> Result<Active, PgError> {
         let (watch, vectorizer, author, api_key, account, meter, definition) = transaction(|| {
             let mut watch = Watch::over(entry.relations.all(), entry.generation)?;
             let mut vectorizer = entry.resolve()?;
@@ -91,6 +96,7 @@ impl Active {
             api_key,
             account,
             meter,
+            comes_last,
         };
         let shared = match known {
             Some(s)
@@ -98,7 +104,8 @@ impl Active {
                     && s.shared.author == fresh.author
                     && s.shared.api_key == fresh.api_key
                     && s.shared.account == fresh.account
-                    && s.shared.meter == fresh.meter =>
+                    && s.shared.meter == fresh.meter
+                    && s.shared.comes_last == fresh.comes_last =>
             {
                 s.shared.clone()
             }

@@ -153,9 +153,10 @@ impl Roster {
 
         // What was listed before the change that is heard of would be taken for changed, again and again.
         let is_same = known.is_some_and(|active| active.is_same(entry));
+        let comes_last = self.listed.alterations.iter().any(|alteration| alteration.other == entry.id);
         let read = || {
             let now = if is_same { transaction(|| vectorizer::by_id(entry.id))? } else { None };
-            Active::take_up(now.as_ref().unwrap_or(entry), known, counters)
+            Active::take_up(now.as_ref().unwrap_or(entry), known, counters, comes_last)
         };
         let active = match self.is_doubtful(entry) {
             // Anybody may have caused it.

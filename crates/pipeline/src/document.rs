@@ -40,6 +40,8 @@ pub struct Vectorizer {
     pub account: Account,
     /// Counts what its documents cost.
     pub meter: Meter,
+    /// True if its rows are claimed after those of all others, and fewer at a time: it is built, or kept, beside one that is searched.
+    pub comes_last: bool,
 }
 
 /// A source row that was claimed for work.

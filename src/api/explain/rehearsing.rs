@@ -73,6 +73,7 @@ pub fn rehearse(
         api_key: None,
         account: loaded.account(),
         meter: Meter::default(),
+        comes_last: false,
     };
     let rehearsal = Rehearsal::new(&Arc::new(vectorizer), &settings);
     let longest = 2 * settings.load_timeout + settings.parse_timeout + MORE_TIME;

@@ -140,6 +140,7 @@
 //! #     api_key: None,
 //! #     account: Default::default(),
 //! #     meter: Default::default(),
+//! #     comes_last: false,
 //! # });
 //! # let row = |ticket, payload| Document {
 //! #     ticket: Ticket(ticket),

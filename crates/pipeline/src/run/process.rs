@@ -345,6 +345,7 @@ mod tests {
             api_key: None,
             account: Account::default(),
             meter: Meter::default(),
+            comes_last: false,
         });
         Arc::new(Prepared {
             vectorizer,

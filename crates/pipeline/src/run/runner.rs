@@ -29,6 +29,8 @@ const BLOCKING_THREADS: usize = 16;
 const CLAIM_LIMIT: usize = 1024;
 /// The same where each row names an object: these take longer to come, and their sizes are not known.
 const CLAIM_LIMIT_URI: usize = 256;
+/// Divisor: so much of what others may have under way a vectorizer may have that comes last.
+const PART_OF_THE_LAST: usize = 4;
 
 /// The time of the next turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -232,11 +234,12 @@ impl Runner {
         let expected = self.arrivals.announce();
         self.expected = None;
 
-        let vectorizers = queue.vectorizers()?;
+        let mut vectorizers = queue.vectorizers()?;
+        vectorizers.sort_by_key(|vectorizer| vectorizer.comes_last);
         let mut more = false;
         let mut waits = None;
         for vectorizer in &vectorizers {
-            let most = self.context.stages.settings.max_documents_in_flight;
+            let most = self.most_in_flight(vectorizer);
             let lane = lane(&mut self.lanes, vectorizer, &self.memory);
             for (addresses, limit) in lane.wanted(most, now) {
                 if let Some(left) = queue.waits_its_turn(vectorizer) {
@@ -252,6 +255,12 @@ impl Runner {
         self.lanes.retain(|id, lane| listed.contains(id) || !lane.is_idle());
         self.expected = more.then_some(expected);
         Ok((more, waits))
+    }
+
+    /// Returns the largest number of documents of a vectorizer that may be under way.
+    fn most_in_flight(&self, vectorizer: &Vectorizer) -> usize {
+        let most = self.context.stages.settings.max_documents_in_flight;
+        if vectorizer.comes_last { most.div_ceil(PART_OF_THE_LAST) } else { most }
     }
 
     /// Claims rows with these addresses, as many as there is room for, and starts their documents. Returns
@@ -280,7 +289,7 @@ impl Runner {
             self.start_document(vectorizer.id, document);
         }
 
-        let most = self.context.stages.settings.max_documents_in_flight;
+        let most = self.most_in_flight(vectorizer);
         let lane = self.lanes.get(&vectorizer.id);
         Ok(found && more && lane.is_some_and(|lane| lane.room(most) > 0 && lane.memory.has_room()))
     }

@@ -76,3 +76,27 @@ fn two_owners_share_no_request() {
         assert_eq!(inputs(&request).iter().collect::<HashSet<_>>().len(), 1);
     }
 }
+
+#[test]
+fn rows_of_what_comes_last_are_claimed_after_others_and_fewer_at_a_time() {
+    let model = Server::start_gated(|request, gate| {
+        gate.wait();
+        answer(request)
+    });
+    let last = Arc::new(Vectorizer { comes_last: true, ..column_vectorizer(1, &model.url) });
+    let first = Arc::new(column_vectorizer(2, &model.url));
+    let mut queue = MemoryQueue::new([Arc::clone(&last), Arc::clone(&first)]);
+    for ticket in 0..100 {
+        queue.push(row(&last, ticket, "text"));
+    }
+    for ticket in 100..200 {
+        queue.push(row(&first, ticket, "text"));
+    }
+
+    let mut driver = Driver::start(Settings { max_documents_in_flight: 40, ..settings() });
+    driver.until(&mut queue, |queue| queue.claimed.len() == 50);
+    let of_last = tickets(0..100).intersection(&queue.claimed).count();
+    assert_eq!((of_last, queue.claimed_for.first()), (10, Some(&2)));
+    model.gate.open();
+    driver.settle(&mut queue, 200);
+}

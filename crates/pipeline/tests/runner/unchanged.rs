@@ -151,6 +151,7 @@ fn whatever_decides_the_chunks_makes_the_object_be_read_again() {
         api_key: touched.vectorizer.api_key.clone(),
         account: touched.vectorizer.account.clone(),
         meter: touched.vectorizer.meter.clone(),
+        comes_last: false,
     });
     touched.queue.vectorizers = vec![Arc::clone(&touched.vectorizer)];
     let reformatted = touched.claimed(5);

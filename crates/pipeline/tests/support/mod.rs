@@ -69,6 +69,7 @@ fn vectorizer(id: i32, base_url: &str, loading: Loading) -> Vectorizer {
         api_key: Some(ApiKey::of_server(Secret::new("sk-test"))),
         account: Account::default(),
         meter: Meter::default(),
+        comes_last: false,
     }
 }
 

@@ -49,6 +49,8 @@ pub struct MemoryQueue {
     later: HashMap<Ticket, Instant>,
     /// How often each ticket was claimed.
     pub claims: HashMap<Ticket, usize>,
+    /// The vectorizers whose rows were claimed, in that order.
+    pub claimed_for: Vec<i32>,
     /// How often each was given back without a try.
     pub given_back: HashMap<Ticket, usize>,
     /// Sizes of what `complete` was offered.
@@ -95,6 +97,7 @@ impl Queue for MemoryQueue {
         addresses: &Addresses,
     ) -> Result<ClaimedDocuments, String> {
         assert!(limit > 0 && bytes > 0);
+        self.claimed_for.push(vectorizer.id);
         let pending = self.pending.entry(vectorizer.id).or_default();
         let mut taken = 0;
         let fits = |document: &&Document| {

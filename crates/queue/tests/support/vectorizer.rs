@@ -35,6 +35,7 @@ pub fn vectorizer(v: &Definition) -> Arc<Vectorizer> {
         api_key: None,
         account: Account::default(),
         meter: Meter::default(),
+        comes_last: false,
     })
 }
 
