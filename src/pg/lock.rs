@@ -128,11 +128,14 @@ fn within<R>(
 /// Keeps schemas from being renamed until the transaction ends. What was read of these names before must be looked
 /// up again. Errors (3F000) if there is no schema of one of these names.
 ///
-/// It locks the rows of the catalog as a foreign key would: ALTER SCHEMA ... RENAME waits, and GRANT does not.
+/// It locks the rows of the catalog as a foreign key would: ALTER SCHEMA ... RENAME waits, and GRANT does not. Before that it locks
+/// the schemas as CREATE TABLE does, in the order in which newer versions of Postgres lock what they rename: whoever creates a
+/// table afterwards would else wait for somebody who waits for the row.
 pub fn schema_names(names: &[&str]) -> Result<(), PgError> {
     let mut names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     names.sort_unstable();
     names.dedup();
+    names.iter().try_for_each(|name| schema(name))?;
     let held = as_superuser(|| sql::query(SCHEMAS, &[names.clone().into()], |row| row.get::<String>(1)))?;
     // SAFETY: on the main thread, in a transaction. What was renamed before is known from here on.
     unsafe { pg_sys::AcceptInvalidationMessages() };
@@ -142,6 +145,20 @@ pub fn schema_names(names: &[&str]) -> Result<(), PgError> {
         PgSqlErrorCode::ERRCODE_INVALID_SCHEMA_NAME,
         format!("schema {} does not exist", ident(missing)),
     ))
+}
+
+/// Locks a schema, if there is one of this name, against being dropped or renamed where ALTER SCHEMA takes such a lock.
+fn schema(name: &str) -> Result<(), PgError> {
+    let name = CString::new(name).map_err(|_| PgError::internal("unexpected zero byte in a name"))?;
+    // SAFETY: on the main thread, in a transaction; the name is a C string. A lock can be taken on what is gone as well.
+    unsafe {
+        let schema = pg_sys::get_namespace_oid(name.as_ptr(), true);
+        if schema != pg_sys::InvalidOid {
+            let mode = pg_sys::AccessShareLock as pg_sys::LOCKMODE;
+            pg_sys::LockDatabaseObject(pg_sys::NamespaceRelationId, schema, 0, mode);
+        }
+    }
+    Ok(())
 }
 
 const SCHEMAS: &str = "
