@@ -4,6 +4,7 @@ use pgrx::prelude::*;
 use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 use serde_json::Value;
 
+use crate::catalog::alteration;
 use crate::catalog::ownership::require_owner;
 use crate::declare::config::ConfigPart;
 use crate::declare::declaration::ConfigParts;
@@ -40,6 +41,9 @@ fn set_scheduling(
     let indexing = indexing::resolve(indexing, dimensions)?;
     indexing::require_support(indexing.readable()?, vector_type)?;
     let indexing = indexing.into_declared();
+    if indexing != config["indexing"] {
+        require_not_built_anew(id)?;
+    }
 
     let mut larger = config;
     larger["scheduling"] = scheduling.clone();
@@ -57,6 +61,17 @@ fn set_scheduling(
     })?;
     wake::worker_at_commit();
     Ok(changed)
+}
+
+/// Errors (55000) while a vectorizer is built beside this one, whose index this one will have.
+fn require_not_built_anew(id: i32) -> Result<(), PgError> {
+    let building = alteration::of(id)?.filter(|found| found.vectorizer == id && !found.is_switched);
+    let Some(building) = building else { return Ok(()) };
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "cannot change the index of a vectorizer while another one is built to take its place",
+    )
+    .with_hint(format!("Change that of vectorizer {}, or give the present one as indexing.", building.other)))
 }
 
 fn config_of(id: i32) -> Result<Option<Value>, PgError> {

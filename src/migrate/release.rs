@@ -1,8 +1,10 @@
 //! The reverse of taking over: pgai's worker can continue where ours stopped.
 
+use pgai_rs_pipeline::config::{Embedding, VectorizerConfig};
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::catalog::PgaiVectorizer;
+use super::config::of_today;
 use super::old_table::{self, Lent};
 use super::triggers;
 use crate::catalog::alteration;
@@ -33,11 +35,27 @@ pub fn release(entry: &PgaiVectorizer, source: &Relation) -> Result<Option<u64>,
     if ours.source() != source.oid {
         return Err(PgError::raised(format!("vectorizer \"{}\" has another source than in pgai", ours.name)));
     }
+    require_its_model(entry, ours.model()?)?;
     let pending = move_keys(entry, &ours.resolve()?, source)?;
     // Our triggers have the same names as pgai's.
     owned(entry.id)?.drop()?;
     triggers::switch_on(entry, source)?;
     Ok(Some(pending))
+}
+
+/// Errors (55000) if pgai would write vectors of another model beside those that are there.
+fn require_its_model(entry: &PgaiVectorizer, vectors_of: &Embedding) -> Result<(), PgError> {
+    let config: Result<VectorizerConfig, _> = serde_json::from_value(of_today(entry.config.clone()));
+    let makes_others = |config: &VectorizerConfig| !config.embedding.makes_vectors_of(vectors_of);
+    if !config.as_ref().is_ok_and(makes_others) {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("the vectors of vectorizer \"{}\" are of another model than pgai's config names", entry.name),
+    )
+    .with_detail("It was changed by ai.alter_vectorizer() since pgai_rs took the vectorizer over.")
+    .with_hint("Change the model back, or write the present one into pgai's catalog."))
 }
 
 /// Keeps what is altered and granted by name from being renamed until the transaction ends. Errors (40001) if it was

@@ -1,7 +1,7 @@
 //! A vectorizer that this worker serves.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgrx::pg_sys::AccessShareLock;
 
@@ -47,6 +47,8 @@ pub struct Active {
     pub overrun: Pause,
     /// The number of the last claim for it, counted over all vectorizers. The lowest is served first.
     pub claimed_for: u64,
+    /// The time until which no rows are claimed, so that a vectorizer beside it catches up.
+    pub held_until: Option<Instant>,
     /// Its schedule, with the current position.
     pub schedule: Schedule,
     /// The position in the inbox from which the next scan starts.
@@ -123,6 +125,7 @@ impl Active {
             // Whoever changes a definition may have mended it, but can do so again and again.
             overrun: known.map_or_else(Pause::of_overrun, |known| known.overrun.over()),
             claimed_for: known.map_or(0, |known| known.claimed_for),
+            held_until: known.and_then(|known| known.held_until),
             schedule,
             cursor: Cursor::default(),
             looks: Looks::default(),

@@ -49,7 +49,8 @@ impl Roster {
     pub fn has_work(&mut self, id: i32, in_flight: bool) -> Result<Option<bool>, PgError> {
         let Some(active) = self.get(id) else { return Ok(None) };
         let owner = active.vectorizer.owner;
-        if let Some(left) = active.rest().or_else(|| its_turn(owner)) {
+        let held = active.held_until.and_then(|until| until.checked_duration_since(Instant::now()));
+        if let Some(left) = active.rest().max(held).or_else(|| its_turn(owner)) {
             self.next.within(left);
             return Ok(None);
         }

@@ -153,6 +153,13 @@ impl SpiQueue {
         self.roster.all()
     }
 
+    /// Claims no rows of a vectorizer for so long. Those that were claimed are settled.
+    pub fn hold(&mut self, id: i32, time: Duration) {
+        if let Some(active) = self.roster.get_mut(id) {
+            active.held_until = Some(Instant::now() + time);
+        }
+    }
+
     /// Returns the alterations that were in progress when the vectorizers were listed.
     pub fn alterations(&self) -> Rc<[Alteration]> {
         self.roster.alterations()

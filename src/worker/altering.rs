@@ -31,6 +31,15 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// The number of pending rows above which a vectorizer is taken for incomplete, without looking at each of them.
 const MANY: u32 = 10_000;
 
+/// The number of pending rows up to which a vectorizer is taken for complete but for what is written all the time.
+const FEW: u32 = 500;
+
+/// The looks at a vectorizer that is nearly complete: after some, no rows of the one that it stands beside are claimed for some, so
+/// that it catches up although rows are inserted without end; then these have their turn again.
+const PATIENCE: u32 = 3;
+const HOLDING: u32 = 15;
+const CYCLE: u32 = 60;
+
 /// The looks at alterations, by the ids of the vectorizers that are altered.
 #[derive(Default)]
 pub struct Alterations(HashMap<i32, Looked>);
@@ -45,6 +54,8 @@ struct Looked {
     pause: Pause,
     /// True if a try has taken as long as it may: then the pause is of those that grow longer.
     is_costly: bool,
+    /// The number of looks one after the other at which few rows were missing.
+    nearly: u32,
     /// The problem that was recorded last; `None` if this process has recorded nothing yet.
     recorded: Option<Option<String>>,
 }
@@ -63,6 +74,8 @@ enum Look {
     Done,
     /// The vectorizer is not complete, or not kept for long enough.
     Waits,
+    /// Few rows are missing.
+    NearlyThere,
     /// Somebody has to do something about it.
     Stuck(String),
 }
@@ -70,14 +83,14 @@ enum Look {
 impl Alterations {
     /// Looks at the alterations whose time has come. Returns the time until the next look; `None` if nothing is altered. Must be
     /// called outside a transaction.
-    pub fn look(&mut self, queue: &SpiQueue) -> Option<Duration> {
+    pub fn look(&mut self, queue: &mut SpiQueue) -> Option<Duration> {
         let alterations = queue.alterations();
         self.0.retain(|id, _| alterations.iter().any(|alteration| alteration.vectorizer == *id));
         alterations.iter().filter_map(|alteration| self.look_at(alteration, queue)).min()
     }
 
     /// Looks at an alteration, if it is time. Returns the time until the next look.
-    fn look_at(&mut self, listed: &Alteration, queue: &SpiQueue) -> Option<Duration> {
+    fn look_at(&mut self, listed: &Alteration, queue: &mut SpiQueue) -> Option<Duration> {
         if !listed.is_switched && !listed.switches_by_itself {
             return None;
         }
@@ -91,9 +104,14 @@ impl Alterations {
 
         let look = look_now(listed, queue);
         looked.at = Some(Instant::now());
+        looked.nearly = if let Ok(Look::NearlyThere) = look { looked.nearly + 1 } else { 0 };
+        if (PATIENCE..PATIENCE + HOLDING).contains(&(looked.nearly % CYCLE)) {
+            queue.hold(listed.vectorizer, 2 * INTERVAL);
+        }
+
         let problem = match look {
             Ok(Look::Done) => return Some(INTERVAL),
-            Ok(Look::Waits) => {
+            Ok(Look::Waits | Look::NearlyThere) => {
                 (looked.is_costly, looked.pause) = (false, Pause::default());
                 None
             }
@@ -188,6 +206,7 @@ fn switch(id: i32, built: &Vectorizer) -> Result<Look, PgError> {
     };
     match Missing::of(&first, &other)? {
         Missing::Pending => return Ok(Look::Waits),
+        Missing::Few => return Ok(Look::NearlyThere),
         Missing::SetAside => return Ok(Look::Stuck(set_aside(&first, &other))),
         Missing::Nothing if missed::oldest(other.id)?.is_some() => {
             return Ok(Look::Stuck(changes_missed(&other)));
@@ -224,6 +243,8 @@ enum Missing {
     Nothing,
     /// Some are pending.
     Pending,
+    /// Some are pending, and few rows are pending at all.
+    Few,
     /// Some were set aside.
     SetAside,
 }
@@ -240,15 +261,17 @@ impl Missing {
 
         as_user_on(source.owner, &named, || {
             let (inbox, work) = (inbox.qualified(), work.qualified());
-            let many = format!(
-                "SELECT EXISTS (SELECT FROM {inbox} OFFSET {MANY}) OR EXISTS (SELECT FROM {work} OFFSET {MANY})"
-            );
-            if sql::yes(&many)? {
+            let more_than = |most: u32| {
+                sql::yes(&format!(
+                    "SELECT EXISTS (SELECT FROM {inbox} OFFSET {most}) OR EXISTS (SELECT FROM {work} OFFSET {most})"
+                ))
+            };
+            if more_than(MANY)? {
                 return Ok(Missing::Pending);
             }
             let lacking = |queue: &str| lacking(&key, queue, vectors);
             if sql::yes(&lacking(&inbox))? || sql::yes(&lacking(&work))? {
-                return Ok(Missing::Pending);
+                return Ok(if more_than(FEW)? { Missing::Pending } else { Missing::Few });
             }
             let is_set_aside = sql::yes(&lacking(&failed.qualified()))?;
             Ok(if is_set_aside { Missing::SetAside } else { Missing::Nothing })

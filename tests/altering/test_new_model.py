@@ -147,6 +147,17 @@ def test_where_nothing_is_altered_there_is_nothing_to_switch(document, statement
         document.sql(f"SELECT ai.{statement}('{NAME}')")
 
 
+def test_the_index_is_changed_of_what_is_built(document, stub):
+    """That of now would be lost at the switch."""
+    with stub.held():
+        alter(document, embedding=model(stub.url, 12))
+        schedule = f"ai.set_scheduling('{NAME}', ai.scheduling_none()"
+        with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="while another one is built"):
+            document.sql(f"SELECT {schedule}, ai.indexing_hnsw())")
+        same = "(SELECT config -> 'indexing' FROM ai.vectorizer ORDER BY id LIMIT 1)"
+        document.sql(f"SELECT {schedule}, {same})")
+
+
 def test_another_session_may_hold_the_store_for_long(document, stub):
     alter(document, embedding=model(stub.url, 12), switch_when_ready="false")
     vectorizer.idle(document)

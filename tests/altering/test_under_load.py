@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 from support import altering, vectorizer
 from support.altering import NAME, VIEW, alter, model, over
+from support.stub import Stub
 from support.wait import eventually
 
 SEARCHES = [
@@ -66,3 +67,27 @@ def test_no_search_fails_and_none_is_answered_by_the_wrong_model(db, stub, numbe
         before = [client.done for client in running]
         eventually(lambda: all(client.wrong or client.done > n + 20 for client, n in zip(running, before)), what="clients")
     vectorizer.in_step(db, ["id"], dimensions=numbers)
+
+
+@pytest.fixture
+def slow():
+    """A model that answers later than the one of before."""
+    stub = Stub(delay=0.3)
+    yield stub
+    stub.close()
+
+
+def test_rows_that_are_inserted_without_end_do_not_keep_it_from_switching(db, stub, slow):
+    """At each moment there is one of which the old store has chunks, and the new one has none yet."""
+    altering.document(db, stub)
+    db.sql("CREATE SEQUENCE numbers START 1000")
+    inserting = Client(db, "INSERT INTO document SELECT nextval('numbers'), 't', 'row ' || %s", False)
+    inserting.start()
+    try:
+        alter(db, embedding=model(slow.url, 12))
+        altering.switches(db)
+    finally:
+        inserting.stopping.set()
+        inserting.join(60)
+    assert inserting.wrong is None
+    vectorizer.in_step(db, ["id"], dimensions=12)

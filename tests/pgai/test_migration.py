@@ -5,7 +5,7 @@ from collections import Counter
 
 import psycopg
 import pytest
-from support import egress, vectorizer
+from support import altering, egress, vectorizer
 from support.pgai import Pgai
 from support.vectors import vector
 from support.wait import settles
@@ -165,3 +165,16 @@ def test_the_way_back(old, pgai, stub):
     pgai.work(old)
     assert vectorizer.stored(old, ["id"]) == vectorizer.expected(vectorizer.rows(old), ["id"])
     assert stub.embedded == dict.fromkeys("abcde", 1)
+
+
+def test_there_is_no_way_back_for_vectors_of_another_model(old, pgai, stub):
+    """pgai would write its own beside them."""
+    vectorizer.create(old, stub.url)
+    old.sql("INSERT INTO document VALUES (1, 'a')")
+    pgai.work(old)
+    move(old)
+    vectorizer.in_step(old, ["id"])
+    old.sql(f"SELECT ai.alter_vectorizer(1, embedding => {altering.model(stub.url)}, keep_old => '0')")
+    altering.over(old)
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="of another model than pgai's config names"):
+        old.sql("SELECT ai.give_back_to_pgai()")
