@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 from support import column, stub, tables, vectorizer
-from support.altering import model, over, switches
+from support.altering import model, over, switch, switches
 from support.wait import eventually, settles
 
 NAME = "vectors"
@@ -64,7 +64,7 @@ def test_both_are_kept_in_step(document, stub):
     column.in_step(document)
     column.in_step(document, column="embedding_new", dimensions=12)
 
-    document.sql(f"SELECT ai.switch_vectorizer('{NAME}')")
+    switch(document, NAME)
     document.sql("UPDATE document SET body = 'newer' WHERE id <= 3; UPDATE document SET body = NULL WHERE id = 5")
     column.in_step(document, dimensions=12)
     column.in_step(document, column="embedding_old")
@@ -77,10 +77,10 @@ def test_going_back_and_forth(document, stub):
     column.in_step(document, dimensions=12)
     column.in_step(document, column="embedding_old")
     stub.forget()
-    document.sql(f"SELECT ai.revert_vectorizer('{NAME}')")
+    switch(document, NAME, "revert_vectorizer")
     column.in_step(document)
     assert [name for name, _ in columns(document)] == ["embedding", "embedding_new"]
-    document.sql(f"SELECT ai.switch_vectorizer('{NAME}')")
+    switch(document, NAME)
     column.in_step(document, dimensions=12)
     assert stub.requests == []
 

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 from support import altering, vectorizer
-from support.altering import NAME, STORE, VIEW, alter, model, over, switches
+from support.altering import STORE, VIEW, alter, model, over, switches
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_what_is_altered_survives_a_dump(document, stub, cluster):
         restored.sql("UPDATE document SET body = 'after' WHERE id = 1")
         vectorizer.in_step(restored, ["id"], dimensions=12)
         vectorizer.in_step(restored, ["id"], store=f"{STORE}_old")
-        restored.sql(f"SELECT ai.revert_vectorizer('{NAME}')")
+        altering.switch(restored, step="revert_vectorizer")
         vectorizer.in_step(restored, ["id"])
     finally:
         restored.drop()

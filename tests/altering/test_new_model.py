@@ -41,7 +41,7 @@ def test_both_are_kept_in_step(document, stub):
     vectorizer.in_step(document, ["id"])
     vectorizer.in_step(document, ["id"], store=f"{STORE}_new", dimensions=12)
 
-    document.sql(f"SELECT ai.switch_vectorizer('{NAME}')")
+    altering.switch(document)
     document.sql("UPDATE document SET body = 'newer' WHERE id <= 3; DELETE FROM document WHERE id = 5")
     vectorizer.in_step(document, ["id"], dimensions=12)
     vectorizer.in_step(document, ["id"], store=f"{STORE}_old")
@@ -62,12 +62,12 @@ def test_going_back(document, stub):
     document.sql("UPDATE document SET body = 'new' WHERE id = 1")
     vectorizer.idle(document)
     stub.forget()
-    document.sql(f"SELECT ai.revert_vectorizer('{NAME}')")
+    altering.switch(document, step="revert_vectorizer")
     vectorizer.in_step(document, ["id"])
     assert stub.requests == []
     assert document.value("SELECT other FROM ai.vectorizer_alterations") == NEW
     # And forth again.
-    document.sql(f"SELECT ai.switch_vectorizer('{NAME}')")
+    altering.switch(document)
     vectorizer.in_step(document, ["id"], dimensions=12)
     assert document.value("SELECT other FROM ai.vectorizer_alterations") == OLD
 
@@ -110,7 +110,7 @@ def test_searches_are_answered_by_the_model_of_the_store_that_they_meet(document
     with document.connect() as session:
         # A session that knows the vectorizer from before.
         assert session.execute(nearest).fetchone() == ("dogs 7",)
-        document.sql(f"SELECT ai.switch_vectorizer('{NAME}')")
+        altering.switch(document)
         assert session.execute(nearest).fetchone() == ("dogs 7",)
         by_hand = f"SELECT chunk FROM {VIEW} ORDER BY embedding <=> ai.vectorizer_embed('{NAME}', 'dogs 7') LIMIT 1"
         assert session.execute(by_hand).fetchone() == ("dogs 7",)
@@ -134,7 +134,7 @@ def test_one_alteration_at_a_time(document, stub):
         alter(document, embedding=model(stub.url, 6))
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="part of another one's alteration"):
         document.sql(f"SELECT ai.alter_vectorizer('{NEW}', search => ai.search_hybrid())")
-    document.sql(f"SELECT ai.switch_vectorizer('{NAME}')")
+    altering.switch(document)
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="before its last alteration is still kept"):
         alter(document, embedding=model(stub.url, 6))
     document.sql(f"SELECT ai.drop_vectorizer('{OLD}', drop_all => true)")
@@ -168,7 +168,7 @@ def test_another_session_may_hold_the_store_for_long(document, stub):
         # Nobody is kept from writing meanwhile.
         document.sql("UPDATE document SET body = 'new' WHERE id = 1")
         session.rollback()
-    document.sql(f"SELECT ai.switch_vectorizer('{NAME}')")
+    altering.switch(document)
     vectorizer.in_step(document, ["id"], dimensions=12)
 
 
@@ -180,7 +180,7 @@ def test_a_transaction_that_wrote_before_the_switch_is_missed_by_neither(documen
         with pytest.raises(psycopg.errors.LockNotAvailable):
             document.sql(f"SELECT ai.switch_vectorizer('{NAME}')")
         session.commit()
-        document.sql(f"SELECT ai.switch_vectorizer('{NAME}')")
+        altering.switch(document)
         # The session knows the triggers' tables from before.
         session.execute("UPDATE document SET body = 'newer' WHERE id = 2")
         session.commit()
@@ -193,7 +193,7 @@ def test_what_was_missed_is_of_the_store_that_misses_it(document, stub):
     alter(document, embedding=model(stub.url, 12), switch_when_ready="false")
     vectorizer.idle(document)
     document.sql("INSERT INTO ai._vectorizer_missed (vectorizer_id, reason) SELECT other_id, 'for a test' FROM ai._vectorizer_alteration")
-    document.sql(f"SELECT ai.switch_vectorizer('{NAME}')")
+    altering.switch(document)
     assert document.sql("SELECT vectorizer_id FROM ai._vectorizer_missed") == [(1,)]
 
 
@@ -204,7 +204,7 @@ def test_an_index_that_is_built_after_the_switch_has_a_name_of_its_own(document,
     settles(lambda: document.value(count), 1)
     alter(document, embedding=model(stub.url, 12), indexing="ai.indexing_none()", switch_when_ready="false")
     vectorizer.idle(document)
-    document.sql(f"SELECT ai.switch_vectorizer('{NAME}')")
+    altering.switch(document)
     assert document.value(count) == 0
     document.sql(f"SELECT ai.set_scheduling('{NAME}', indexing => {indexed})")
     settles(lambda: document.value(count), 1)

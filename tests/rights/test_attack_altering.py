@@ -55,7 +55,7 @@ def test_a_view_means_what_it_meant_whatever_schemas_are_called_meanwhile(docume
         session.commit()
     document.sql(f"CREATE SCHEMA r AUTHORIZATION {reader}")
     document.sql("CREATE TABLE r.secret (id int, note text); INSERT INTO r.secret VALUES (1, 'planted')", user=reader)
-    document.sql(SWITCH)
+    altering.switch(document)
     assert document.sql("SELECT DISTINCT note FROM noted") == [("true",)]
     document.sql("DROP VIEW noted")
 
@@ -65,11 +65,11 @@ def test_a_view_is_made_anew_with_no_more_rights_than_its_owner_has(document, st
     alter(document, stub)
     document.sql(f"REVOKE ALL ON SCHEMA r FROM {reader}; ALTER SCHEMA r OWNER TO postgres")
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
-        document.sql(SWITCH)
+        altering.switch(document)
     # Nothing has moved.
     assert altering.dimensions(document) == {vectorizer.DIMENSIONS}
     document.sql(f"GRANT USAGE, CREATE ON SCHEMA r TO {reader}")
-    document.sql(SWITCH)
+    altering.switch(document)
     assert document.value("SELECT relowner::regrole::text FROM pg_class WHERE relname = 'mine'") == reader
 
 
@@ -77,7 +77,7 @@ def test_a_store_that_was_given_away_stops_it(document, stub, reader):
     alter(document, stub)
     document.sql(f"GRANT CREATE ON SCHEMA public TO {reader}; ALTER TABLE {STORE}_new OWNER TO {reader}")
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="have different owners"):
-        document.sql(SWITCH)
+        altering.switch(document)
     assert altering.dimensions(document) == {vectorizer.DIMENSIONS}
 
 
@@ -89,7 +89,7 @@ def test_an_owner_who_may_create_nothing_in_a_schema_renames_nothing_there(db, s
               f" FROM ai.vectorizer v WHERE v.name = '{name}'")  # fmt: skip
     db.sql(f"ALTER SCHEMA {schema} OWNER TO postgres; GRANT USAGE ON SCHEMA {schema} TO {alice.name}")
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="lacks the privilege CREATE on schema"):
-        alice.sql(f"SELECT ai.switch_vectorizer('{name}')")
+        altering.switch(db, name, user=alice.name)
 
 
 def test_nobody_else_switches_goes_back_or_gives_up(alice, mallory):
@@ -161,7 +161,7 @@ def test_whoever_locks_what_a_view_names_is_not_waited_for(document, stub, reade
 def test_a_view_on_what_is_built_is_in_nobodys_way(document, stub, stranger):
     alter(document, stub)
     document.sql(f"CREATE VIEW s.x AS SELECT embedding_uuid FROM public.{VIEW}_new", user=stranger)
-    document.sql(SWITCH)
+    altering.switch(document)
     vectorizer.in_step(document, ["id"], dimensions=12)
 
 
@@ -178,7 +178,7 @@ def test_the_owner_of_a_store_gains_nothing_by_the_views_of_others(document, stu
         ALTER TABLE {STORE}_new ALTER chunk TYPE mine USING row(chunk)::mine
     """)
     with pytest.raises(psycopg.errors.InvalidTableDefinition, match="column chunk differs"):
-        document.sql(SWITCH)
+        altering.switch(document)
     document.sql("SELECT ai.drop_vectorizer(other_id) FROM ai._vectorizer_alteration; DROP VIEW watched")
 
 
@@ -191,9 +191,9 @@ def test_a_function_that_fits_better_by_now_is_not_called(document, stub, reader
     alter(document, stub)
     document.sql("CREATE FUNCTION f.shown(int) RETURNS text LANGUAGE sql AS 'SELECT ''planted'''", user=reader)
     with pytest.raises(psycopg.errors.InvalidTableDefinition, match="would use other functions"):
-        document.sql(SWITCH)
+        altering.switch(document)
     document.sql("DROP FUNCTION f.shown(int)", user=reader)
-    document.sql(SWITCH)
+    altering.switch(document)
     assert document.sql("SELECT DISTINCT shown FROM watched") == [("theirs",)]
     document.sql("DROP VIEW watched; DROP SCHEMA f CASCADE")
 
@@ -203,7 +203,7 @@ def test_names_that_are_just_being_taken_are_in_nobodys_way(document, stub, read
     alter(document, stub)
     with document.connect(user=reader, autocommit=False) as session:
         session.execute(f"CREATE TABLE {STORE}_old (mine int)")
-        document.sql(SWITCH)
+        altering.switch(document)
     vectorizer.in_step(document, ["id"], dimensions=12)
 
 
@@ -223,7 +223,7 @@ def test_rights_that_were_taken_away_do_not_come_back(document, stub, reader, se
     try:
         alter(document, stub, search=search)
         assert readable(document, reader) == []
-        document.sql(SWITCH)
+        altering.switch(document)
         assert readable(document, reader) == []
     finally:
         document.sql(f"ALTER DEFAULT PRIVILEGES REVOKE SELECT ON TABLES FROM {reader}")
@@ -232,11 +232,12 @@ def test_rights_that_were_taken_away_do_not_come_back(document, stub, reader, se
 def test_a_right_that_is_taken_back_is_left_on_nothing(document, stub, reader):
     alter(document, stub, search="ai.search_hybrid()")
     assert readable(document, reader) == [VIEW, STORE]
-    document.sql(SWITCH)
+    altering.switch(document)
     assert readable(document, reader) == [VIEW, STORE, f"{STORE}_words"]
     document.sql(f"REVOKE SELECT ON {VIEW}, {STORE} FROM {reader}")
     assert readable(document, reader) == []
-    document.sql(f"GRANT SELECT ON {STORE} TO {reader}; SELECT ai.revert_vectorizer('{NAME}')")
+    document.sql(f"GRANT SELECT ON {STORE} TO {reader}")
+    altering.switch(document, step="revert_vectorizer")
     assert readable(document, reader) == [STORE]
 
 
@@ -244,7 +245,7 @@ def test_a_right_that_was_passed_on_ends_with_the_right_of_who_did_so(document, 
     document.sql(f"GRANT SELECT ON {STORE} TO {reader} WITH GRANT OPTION")
     document.sql(f"GRANT SELECT ON public.{STORE} TO {stranger}", user=reader)
     alter(document, stub)
-    document.sql(SWITCH)
+    altering.switch(document)
     assert readable(document, stranger) == [STORE]
     document.sql(f"REVOKE SELECT ON {STORE} FROM {reader} CASCADE")
     assert readable(document, stranger) == []
@@ -275,6 +276,6 @@ def test_the_administrators_lists_bind_what_was_declared_under_them(db, stub, ro
     db.sql(f"REASSIGN OWNED BY {alice.name} TO postgres")
     db.sql("SELECT ai.alter_vectorizer('of_alice', embedding => ai.embedding_openai('other', 8), switch_when_ready => false)")
     assert db.sql("SELECT for_superuser FROM ai.vectorizer") == [(False,), (False,)]
-    db.sql("SELECT ai.switch_vectorizer('of_alice')")
+    altering.switch(db, "of_alice")
     assert db.sql("SELECT for_superuser FROM ai.vectorizer") == [(False,), (False,)]
     db.sql("SELECT ai.drop_vectorizer('of_alice', drop_all => true)")

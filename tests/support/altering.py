@@ -4,6 +4,7 @@ The stub gives each model vectors of its own (`vectors.vector(text, dimensions)`
 number of dimensions shows which model a vector is of.
 """
 
+import psycopg
 from support import vectorizer
 from support.tables import PLAIN
 from support.wait import eventually, settles
@@ -37,6 +38,19 @@ def alter(db, *, user: str = "postgres", **arguments: str) -> str | None:
     """Alters the vectorizer; arguments are SQL expressions. Answers the name of the one beside it."""
     given = ", ".join(f"{name} => {expression}" for name, expression in arguments.items())
     return db.value(f"SELECT ai.alter_vectorizer('{NAME}', {given})", user=user)
+
+
+def switch(db, name: str = NAME, step: str = "switch_vectorizer", *, user: str = "postgres") -> None:
+    """Has the other state take the place. Whoever uses one of the tables at the moment is given way to, and it is tried again."""
+
+    def taken() -> bool:
+        try:
+            db.sql(f"SELECT ai.{step}('{name}')", user=user)
+        except psycopg.errors.LockNotAvailable:
+            return False
+        return True
+
+    eventually(taken, what=step)
 
 
 def switches(db) -> None:
