@@ -31,7 +31,40 @@ def mixed(random: random.Random) -> list[str | None]:
     return alike(random)[:500] + code + other + [None] * 100 + [""] * 50 + ["ok"] * 300
 
 
-CORPORA = [skewed, alike, mixed]
+def short(random: random.Random) -> list[str]:
+    # No two are equal, which would be sent once.
+    return [f"{n} {prose(random, random.randint(1, 6))}" for n in range(3_000)]
+
+
+def long(random: random.Random) -> list[str]:
+    return [prose(random, random.randint(4_000, 12_000)) for _ in range(40)]
+
+
+def mostly_empty(random: random.Random) -> list[str | None]:
+    return [prose(random, 100) if random.random() < 0.1 else None for _ in range(4_000)]
+
+
+def growing(random: random.Random) -> list[str]:
+    """The later a row, the longer its text, as with what people learn to write more into."""
+    return [prose(random, n // 6 + 1) for n in range(1_500)]
+
+
+def lists(random: random.Random) -> list[str]:
+    return ["\n".join(f"- {prose(random, random.randint(2, 9))}" for _ in range(random.randint(1, 40))) for _ in range(900)]
+
+
+def two_scripts(random: random.Random) -> list[str]:
+    """Every other text takes twice as many bytes a character."""
+    cyrillic = str.maketrans("abcdefghijklmnopqrstuvwxyz", "абцдефгхийклмнопярстувщхыз")
+    return [text.translate(cyrillic) if n % 2 else text for n, text in enumerate(alike(random))]
+
+
+def records(random: random.Random) -> list[str]:
+    """JSON, which has few places to cut at."""
+    return ["{" + ", ".join(f'"{random.choice(WORDS)}_{n}": {random.random()}' for n in range(random.randint(1, 50))) + "}" for _ in range(1_200)]
+
+
+CORPORA = [skewed, alike, mixed, short, long, mostly_empty, growing, lists, two_scripts, records]
 
 
 def explained(db, arguments: str, **options) -> dict[str, tuple]:
