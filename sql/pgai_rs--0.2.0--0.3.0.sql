@@ -468,9 +468,10 @@ ALTER TABLE ai._budget_used ENABLE ROW LEVEL SECURITY;
 
 -- The rate of each vectorizer in its last heartbeat in which it completed rows. Written by the worker; no dump has it.
 CREATE TABLE ai._vectorizer_rate (
-    vectorizer_id   int4 PRIMARY KEY,
-    measured        timestamptz NOT NULL,
-    rows_per_minute float8 NOT NULL
+    vectorizer_id     int4 PRIMARY KEY,
+    measured          timestamptz NOT NULL,
+    rows_per_minute   float8 NOT NULL,
+    chunks_per_minute float8 NOT NULL
 );
 ALTER TABLE ai._vectorizer_rate ENABLE ROW LEVEL SECURITY;
 

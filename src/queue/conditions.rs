@@ -139,6 +139,8 @@ pub struct Record {
     pub changed: bool,
     /// The number of rows that succeeded.
     pub successes: i32,
+    /// The number of chunks that these rows have.
+    pub chunks: u64,
     /// The number of failed attempts at rows.
     pub errors: i32,
     /// The last of the failures.
@@ -208,14 +210,15 @@ impl Conditions {
         }
     }
 
-    /// Counts rows that succeeded, and ends the stops `Paused` and `Failing`. Waits for providers and S3 go on,
+    /// Counts rows that succeeded, with so many chunks, and ends the stops `Paused` and `Failing`. Waits for providers and S3 go on,
     /// because other rows may still need them.
-    pub fn succeeded(&mut self, id: i32, name: &str, rows: usize) {
+    pub fn succeeded(&mut self, id: i32, name: &str, rows: usize, chunks: usize) {
         if rows == 0 {
             return;
         }
         let record = self.records.entry(id).or_default();
         record.successes = record.successes.saturating_add(i32::try_from(rows).unwrap_or(i32::MAX));
+        record.chunks = record.chunks.saturating_add(chunks as u64);
         self.go_on(id, name, |stop| matches!(stop, Stop::Paused | Stop::Failing));
     }
 
@@ -323,7 +326,7 @@ impl Conditions {
     /// Records that the counts were written.
     pub fn counts_written(&mut self) {
         for record in self.records.values_mut() {
-            (record.successes, record.errors, record.last_error) = (0, 0, None);
+            (record.successes, record.chunks, record.errors, record.last_error) = (0, 0, 0, None);
         }
         self.records.retain(|_, record| record.condition.is_some() || record.changed);
     }

@@ -363,8 +363,10 @@ impl Queue for SpiQueue {
         }
 
         self.tickets.settle(done.iter().map(|d| d.ticket).filter(|ticket| !busy.contains(ticket)));
-        let rows = done.len().saturating_sub(busy.len());
-        self.roster.conditions.succeeded(vectorizer.id, &vectorizer.name, rows);
+        let written = done.iter().filter(|done| !busy.contains(&done.ticket));
+        let (rows, chunks) =
+            written.fold((0, 0), |(rows, chunks), done| (rows + 1, chunks + done.chunks.len()));
+        self.roster.conditions.succeeded(vectorizer.id, &vectorizer.name, rows, chunks);
         Ok(busy)
     }
 

@@ -240,11 +240,12 @@ fn write_rate(id: i32, record: &Record, since: Option<Instant>) -> Result<(), Pg
     };
     let minutes = since.elapsed().as_secs_f64() / 60.0;
     execute(
-        "INSERT INTO ai._vectorizer_rate AS r (vectorizer_id, measured, rows_per_minute)
-         VALUES ($1, clock_timestamp(), $2)
+        "INSERT INTO ai._vectorizer_rate AS r (vectorizer_id, measured, rows_per_minute, chunks_per_minute)
+         VALUES ($1, clock_timestamp(), $2, $3)
          ON CONFLICT (vectorizer_id) DO UPDATE
-         SET measured = excluded.measured, rows_per_minute = excluded.rows_per_minute",
-        &[id.into(), (f64::from(record.successes) / minutes).into()],
+         SET measured = excluded.measured, rows_per_minute = excluded.rows_per_minute,
+             chunks_per_minute = excluded.chunks_per_minute",
+        &[id.into(), (f64::from(record.successes) / minutes).into(), (record.chunks as f64 / minutes).into()],
     )
     .map(drop)
 }

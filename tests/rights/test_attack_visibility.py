@@ -177,7 +177,7 @@ def test_what_a_view_joins_is_shown_to_nobody_before_it_is_theirs(db, alice, mal
     other = vectorizer.create(db, "", "alice.other", user=alice.name, name="'other'",
                               embedding="ai.embedding_openai('text-embedding-3-large', 8)")
     db.sql("INSERT INTO ai.model_override (model, ends) VALUES ('openai/text-embedding-3-large', CURRENT_DATE + 7)")
-    db.sql("INSERT INTO ai._vectorizer_rate VALUES (%s, now(), 4711)", [other])
+    db.sql("INSERT INTO ai._vectorizer_rate VALUES (%s, now(), 4711, 4711)", [other])
     told = "SELECT h.warning ~ 'large', p.rows_per_minute FROM ai.vectorizer_health h JOIN ai.vectorizer_progress p USING (id) WHERE id = %s"
     assert alice.sql(told, [other]) == [(True, 4711)]
     mallory.sql("""

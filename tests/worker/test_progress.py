@@ -31,9 +31,13 @@ def test_a_backfill_tells_how_long_it_takes(backfill, stub):
 
     state, left, rate, seconds = eventually(told, what="a rate")
     assert state == "working" and rate > 0 and abs(seconds - left * 60 / rate) <= 1
+    # Each row has one chunk.
+    [(phase, chunks, of_rows)] = db.sql("SELECT phase, chunks_per_minute, rows_per_minute FROM ai.vectorizer_progress")
+    assert (phase, chunks) == ("embedding", of_rows)
     stub.delay = 0
     vectorizer.idle(db)
-    settles(lambda: db.sql("SELECT state, rows_left, time_left, failed_items FROM ai.vectorizer_progress"), [("idle", 0, None, 0)])
+    settles(lambda: db.sql("SELECT state, phase, rows_done, rows_left, time_left, failed_items FROM ai.vectorizer_progress"),
+            [("idle", "up to date", ROWS, 0, None, 0)])
     # What is not worked on has no rate, once the last one is old.
     settles(lambda: db.value("SELECT rows_per_minute FROM ai.vectorizer_progress"), None)
 
