@@ -99,7 +99,9 @@ def test_e2e() -> None:
     postgres = installed()
     pgvectorscale.ensure(postgres)
     step(f"Running the end-to-end tests on Postgres {postgres.major}")
-    become("-m", "pytest", *arguments(), cwd=places.ROOT / "tests")
+    # In two processes, each with clusters of its own: most of the time a test waits.
+    together = arguments() or ["--numprocesses=2", "--dist=loadfile"]
+    become("-m", "pytest", *together, cwd=places.ROOT / "tests")
 
 
 def test_matrix() -> None:
