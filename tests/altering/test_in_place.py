@@ -27,6 +27,11 @@ CHANGES = {
     "a schedule": ({"scheduling": "ai.scheduling_none()"}, 0),
     "the size of batches": ({"processing": "ai.processing_default(batch_size => 10)"}, 0),
     "parsing": ({"parsing": "ai.parsing_none()"}, 0),
+    "parsing of what is no document": ({"parsing": "ai.parsing_auto()"}, 0),
+    "the number of tries": ({"loading": "ai.loading_column('body', retries => 3)"}, 0),
+    "requests at a time": ({"processing": "ai.processing_default(concurrency => 2)"}, 0),
+    "how an index is built": ({"indexing": "ai.indexing_hnsw(min_rows => 1000, m => 8)"}, 0),
+    "no index": ({"indexing": "ai.indexing_none()"}, 0),
     "words": ({"search": "ai.search_hybrid()"}, 0),
     "several": ({"chunking": "ai.chunking_none()", "indexing": "ai.indexing_none()", "search": "ai.search_hybrid()"}, 40),
 }
@@ -41,6 +46,36 @@ def test_what_is_embedded_again(document, stub, change):
     assert document.value("SELECT count(*) FROM ai.vectorizer") == 1
     for part in arguments.keys() - {"search"}:
         assert document.value(f"SELECT config -> '{part}' = {arguments[part]} FROM ai.vectorizer"), part
+
+
+# Arguments of the model beside its name, its dimensions and its address; and how many chunks are embedded again.
+OF_THE_MODEL = {
+    "the same": ("'stub', 8", 0),
+    "the key": ("'stub', 8, api_key_name => 'OPENAI_API_KEY'", 0),
+    "the user that the provider is told": ("'stub', 8, chat_user => 'me'", 0),
+    "another model": ("'other', 8", 80),
+    "other dimensions": ("'stub', 12", 80),
+}
+
+
+@pytest.mark.parametrize("change", OF_THE_MODEL)
+def test_what_is_embedded_again_by_a_model(document, stub, change):
+    arguments, embedded = OF_THE_MODEL[change]
+    beside = alter(document, embedding=f"ai.embedding_openai({arguments}, base_url => '{stub.url}')", keep_old="'0'")
+    assert (beside is not None) == (embedded > 0)
+    altering.over(document)
+    vectorizer.idle(document)
+    assert sum(len(request.inputs) for request in stub.requests) == embedded
+
+
+def test_of_fifty_chunks_the_one_that_changed_is_embedded(document, stub):
+    chunks = [f"chunk {n}" for n in range(50)]
+    document.sql("UPDATE document SET body = %s WHERE id = 1", ["|".join(chunks)])
+    vectorizer.in_step(document, ["id"])
+    stub.forget()
+    document.sql("UPDATE document SET body = %s WHERE id = 1", ["|".join([*chunks[:25], "another", *chunks[26:]])])
+    vectorizer.in_step(document, ["id"])
+    assert set(stub.embedded) == {"another"}
 
 
 def test_another_address_of_the_same_model(document, stub):
