@@ -9,7 +9,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::binding::{self, Relations};
 use super::dependent_views::{self, View};
-use super::exchange_names::{Renamed, rename, rename_beside, unforeseen};
+use super::exchange_names::{Renamed, rename, rename_beside};
 use super::exchange_sides::{Side, not_ready, require_one_source, require_replaceable};
 use super::key::{self, Key};
 use super::relation::Relation;
@@ -20,6 +20,7 @@ use super::{destination, grants, queue_tables, words_rights};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user_on};
 use crate::pg::lock;
+use crate::pg::random::unforeseen;
 use crate::pg::sql::{self, with_ending};
 use crate::pg::transaction::subtransaction;
 

@@ -3,12 +3,12 @@
 use pgrx::PgSqlErrorCode;
 
 use super::dependent_views::{self, View};
-use super::exchange_names::unforeseen;
 use super::grants;
 use super::obstacles::{self, Replaced};
 use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
+use crate::pg::random::unforeseen;
 use crate::pg::sql::{self, execute, ident, with_ending};
 
 /// A table and those that inherit from it.

@@ -8,18 +8,13 @@ use super::table::Table;
 use super::{destination, exchange_columns, origin_name, words};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
-use crate::pg::random::random_u32;
+use crate::pg::random::unforeseen;
 use crate::pg::sql::{self, with_ending};
 use crate::pg::transaction::subtransaction;
 
 /// The endings of the names of the other vectorizer, its store and its view: before it takes the place, and after.
 pub const NEW: &str = "_new";
 pub const OLD: &str = "_old";
-
-/// Returns a name with an ending, and a number that nobody can guess and take in advance.
-pub fn unforeseen(name: &str, ending: &str) -> String {
-    with_ending(name, &format!("{ending}_{:08x}", random_u32()))
-}
 
 /// Returns a name with an ending that neither a relation nor a type of a schema has.
 pub fn free_beside(schema: &str, name: &str, ending: &str) -> Result<String, PgError> {
