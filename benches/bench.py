@@ -1,8 +1,8 @@
 """The worker's speed when the model answers after 50 ms.
 
     make bench                  all cases
-    make bench ARGS=rows        one of: rows, documents, pages, waiting, trickle, neighbour, search, quality, throttled, outage,
-                                poison
+    make bench ARGS=rows        one of: rows, documents, pages, waiting, trickle, neighbour, alteration, search, quality,
+                                throttled, outage, poison
     make bench ARGS='pgai rows' the same with the worker of timescale/pgai, which is fetched first (7 GB)
     make bench ARGS=parse       how well the parser reads real documents; see parse.py
 
@@ -11,6 +11,7 @@ most 2,000 characters. Pages: 2,000 PDFs of one page in S3, see pages.py; not am
 MB). All with vectors of 768 numbers, on a fresh cluster with default settings.
 Waiting: one row at a time, beside a million rows that wait for their next try. Trickle: see trickle.py.
 Neighbour: what the worker takes from other sessions, see neighbour.py.
+Alteration: what a change of the model costs whoever searches meanwhile, see alteration.py.
 Search and quality: see search.py, which takes numbers of chunks, and search_quality.py; not among all cases either, for their
 length.
 Throttled, outage and poison: see faults.py.
@@ -38,6 +39,7 @@ from support.wait import eventually
 
 import pages
 import parse
+from alteration import alteration
 from faults import FAULTS
 from neighbour import neighbour
 from peer_pgai import Pgai
@@ -46,7 +48,7 @@ from search_quality import quality
 from trickle import trickle
 from waiting import waiting
 
-OTHERS = {"waiting": waiting, "trickle": trickle, "neighbour": neighbour, "quality": quality} | FAULTS
+OTHERS = {"waiting": waiting, "trickle": trickle, "neighbour": neighbour, "alteration": alteration, "quality": quality} | FAULTS
 MODEL_DELAY = 0.05
 DIMENSIONS = 768
 ROWS = 2_000
