@@ -163,13 +163,15 @@ class _Handler(BaseHTTPRequestHandler):
             return self._reset()
         self.proxy.answers.append((self.path, answer.status))
         headers = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
-        self._send(answer.status, headers, body, cut)
+        # An answer to HEAD has no body, and tells the object's length.
+        length = answer.getheader("Content-Length", "0") if self.command == "HEAD" else None
+        self._send(answer.status, headers, body, cut, length)
 
-    def _send(self, status: int, headers: dict, body: bytes, cut: bool = False) -> None:
+    def _send(self, status: int, headers: dict, body: bytes, cut: bool = False, length: str | None = None) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", length or str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body[: len(body) // 2] if cut else body)
