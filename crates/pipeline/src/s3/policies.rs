@@ -54,20 +54,19 @@ pub fn policies(access: &Access<'_>) -> Vec<Policy> {
 }
 
 /// The permissions on the objects and on the bucket. ListBucket is asked for too: without it S3 says of a
-/// missing key that it is forbidden, and a bucket can't be listed into a table.
+/// missing key that it is forbidden, and a bucket can't be listed into a table. Tags are in a statement of their own, which may
+/// be left out: only sources whose metadata has them read them.
 fn permissions(access: &Access<'_>) -> Value {
     let bucket = format!("arn:{}:s3:::{}", partition(access), access.bucket);
-    let read = statement(
-        "ReadObjects",
-        json!(["s3:GetObject", "s3:GetObjectVersion"]),
-        &json!(format!("{bucket}/{}*", literal(access.prefix))),
-    );
+    let objects = json!(format!("{bucket}/{}*", literal(access.prefix)));
+    let read = statement("ReadObjects", json!(["s3:GetObject", "s3:GetObjectVersion"]), &objects);
+    let tags = statement("ReadTags", "s3:GetObjectTagging", &objects);
 
     let mut list = statement("ListObjects", "s3:ListBucket", &json!(bucket));
     if !access.prefix.is_empty() {
         list["Condition"] = json!({"StringLike": {"s3:prefix": format!("{}*", literal(access.prefix))}});
     }
-    policy(&[read, list])
+    policy(&[read, list, tags])
 }
 
 fn trust(server: &str, external_id: Option<&str>) -> Value {
@@ -140,6 +139,7 @@ mod tests {
         assert_eq!(permissions.document["Statement"][0]["Resource"], "arn:aws:s3:::b/*");
         assert_eq!(permissions.document["Statement"][1]["Resource"], "arn:aws:s3:::b");
         assert_eq!(permissions.document["Statement"][1].get("Condition"), None);
+        assert_eq!(permissions.document["Statement"][2]["Action"], "s3:GetObjectTagging");
     }
 
     #[test]
