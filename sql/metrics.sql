@@ -121,7 +121,7 @@ FROM (
     SELECT 'pgai_rs_s3_source_objects', labels, scanned::float8, 'gauge', 'The objects that the last listing has seen.' FROM sources
     UNION ALL
     SELECT 'pgai_rs_s3_source_failed_objects', labels, failed::float8, 'gauge',
-           'The objects of the last listing whose rows could not be written.' FROM sources
+           'The objects of the last listing that S3 did not tell about, or whose rows or metadata could not be written.' FROM sources
     UNION ALL
     SELECT 'pgai_rs_s3_source_events_total', labels, events::float8, 'counter', 'The events that were received.' FROM sources
 ) AS m

@@ -192,6 +192,8 @@ DECLARE
         'ai.alter_vectorizer(text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,interval,bool)', 'ai.alter_vectorizer(int4,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,interval,bool)',
         'ai.switch_vectorizer(text)', 'ai.switch_vectorizer(int4)', 'ai.revert_vectorizer(text)', 'ai.revert_vectorizer(int4)',
         'ai.cancel_alteration(text)', 'ai.cancel_alteration(int4)',
+        'ai.create_s3_source(text,text,text,text[],text[],int8,interval,text,text,text,text,text,bool,bool,bool,text[])', 'ai._create_s3_source_of_0_2(text,text,text,text[],text[],int8,interval,text,text,text,text,text,bool,bool,bool)',
+        'ai.refresh_s3_metadata(int4)', 'ai.refresh_s3_metadata(text)',
         'ai.create_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb)',
         'ai._create_vectorizer_of_0_2(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool)',
         'ai.explain_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool,jsonb,int4)',
@@ -238,6 +240,7 @@ BEGIN
         FROM pg_catalog.unnest(ARRAY['ai.destination_table(name,name,name,name,name)', 'ai.destination_column(name)',
                                      'ai.indexing_hnsw(int4,text,int4,int4,bool)',
                                      'ai.parsing_auto()', 'ai.parsing_pymupdf()', 'ai.parsing_docling()',
+                                     'ai.create_s3_source(text,text,text,text[],text[],int8,interval,text,text,text,text,text,bool,bool,bool)',
                                      'ai.create_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool)'])
              AS f),
     -- A view depends by its rule.
@@ -316,6 +319,9 @@ ALTER TABLE ai.s3_source ADD COLUMN for_superuser bool;
 UPDATE ai.s3_source s SET for_superuser = r.rolsuper
 FROM pg_catalog.pg_class w JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) w.relowner
 WHERE w.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('ai._s3_source_seen_' OPERATOR(pg_catalog.||) s.id::pg_catalog.text)::pg_catalog.oid;
+
+-- Whether a listing was asked for that reads the metadata of all objects anew.
+ALTER TABLE ai._s3_source_run ADD COLUMN refresh_metadata bool NOT NULL DEFAULT false;
 
 CREATE TABLE ai._vectorizer_binding (
     vectorizer_id int4 PRIMARY KEY REFERENCES ai.vectorizer (id) ON DELETE CASCADE,
@@ -498,6 +504,8 @@ ALTER FUNCTION ai.parsing_pymupdf() RENAME TO _parsing_pymupdf_of_0_2;
 ALTER FUNCTION ai.parsing_docling() RENAME TO _parsing_docling_of_0_2;
 ALTER FUNCTION ai.create_vectorizer(regclass, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, name, name, name[], bool, bool)
 RENAME TO _create_vectorizer_of_0_2;
+ALTER FUNCTION ai.create_s3_source(text, text, text, text[], text[], int8, interval, text, text, text, text, text, bool, bool, bool)
+RENAME TO _create_s3_source_of_0_2;
 
 -- What functions and views call was looked up when they were made, in the schema of pgvector as well, in which others may
 -- have planted what fits better. Made anew they call what is meant; and whoever has changed them loses that.
@@ -507,7 +515,9 @@ DROP FUNCTION ai._destination_table_of_0_2(name, name, name, name, name), ai._de
               ai._indexing_hnsw_of_0_2(int4, text, int4, int4, bool), ai._parsing_auto_of_0_2(),
               ai._parsing_pymupdf_of_0_2(), ai._parsing_docling_of_0_2(),
               ai._create_vectorizer_of_0_2(
-                  regclass, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, name, name, name[], bool, bool);
+                  regclass, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, name, name, name[], bool, bool),
+              ai._create_s3_source_of_0_2(
+                  text, text, text, text[], text[], int8, interval, text, text, text, text, text, bool, bool, bool);
 
 GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status, ai.vectorizer_usage, ai.vectorizer_progress, ai.metrics, ai.budgets,
                 ai.vectorizer_alterations,

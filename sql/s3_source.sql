@@ -43,7 +43,8 @@ CREATE TABLE ai._s3_source_run (
     failed            int8 NOT NULL DEFAULT 0,
     error_code        text,
     error             text,
-    hint              text
+    hint              text,
+    refresh_metadata  bool NOT NULL DEFAULT false
 );
 CREATE INDEX ON ai._s3_source_run (id, run);
 
@@ -123,9 +124,10 @@ CREATE FUNCTION ai.create_s3_source(
     url_style text DEFAULT NULL,
     anonymous bool DEFAULT false,
     head_objects bool DEFAULT true,
-    if_not_exists bool DEFAULT false
+    if_not_exists bool DEFAULT false,
+    metadata text[] DEFAULT NULL
 ) RETURNS int4
-LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_s3_source_wrapper';
+LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'create_s3_source_with_metadata_wrapper';
 -- The server lists buckets for whoever may call it: ai.grant_vectorizer_usage.
 REVOKE EXECUTE ON FUNCTION ai.create_s3_source FROM PUBLIC;
 
@@ -179,3 +181,12 @@ AS 'MODULE_PATHNAME', 'sync_s3_source_wrapper';
 CREATE FUNCTION ai.sync_s3_source(name text, allow_mass_delete bool DEFAULT false) RETURNS int8
 LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
 RETURN ai.sync_s3_source(ai._s3_source_id(name), sync_s3_source.allow_mass_delete);
+
+-- Asks for a listing that reads the metadata of all objects anew, also where nothing tells that it has changed.
+CREATE FUNCTION ai.refresh_s3_metadata(source_id int4) RETURNS int8
+LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'refresh_s3_metadata_wrapper';
+
+CREATE FUNCTION ai.refresh_s3_metadata(name text) RETURNS int8
+LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp
+RETURN ai.refresh_s3_metadata(ai._s3_source_id(name));

@@ -119,10 +119,13 @@ impl EventListener {
             match &answer.state {
                 ObjectState::Present(object) => present.push(object.clone()),
                 ObjectState::Absent => absent.push(prefix.uri(&answer.key)),
-                ObjectState::Unknown(failure) => {
+                ObjectState::Unknown(failure) | ObjectState::MetadataUnknown(failure) => {
                     pgrx::warning!("S3 source {}: {}", entry.name, failure.message);
                     failed.insert(answer.key.clone());
                 }
+            }
+            if let Some(failure) = &answer.invalid_metadata {
+                pgrx::warning!("S3 source {}: {}", entry.name, failure.message);
             }
         }
 
@@ -130,7 +133,7 @@ impl EventListener {
             listing_run.note_seen(present.iter().map(|object| prefix.uri(&object.key)).collect())?;
         }
 
-        let refused = [table.upsert(prefix, &present)?, table.delete(absent)?].concat();
+        let refused = [table.upsert(prefix, &present)?.refused, table.delete(absent)?.refused].concat();
         for refused in refused {
             pgrx::warning!("S3 source {}: {}", entry.name, Problem::from(&refused).message);
             failed.extend(prefix.key(&refused.uri).map(str::to_owned));

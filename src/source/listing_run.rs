@@ -2,8 +2,12 @@
 //!
 //! ```text
 //! Reading ─page─► Comparing ─changed─► Asking ─► Writing ─► Reading …
-//!    └─end─► Surveying ─something vanished─► Sweeping ─► done
+//!    └─end─► Pairing ─other sidecars─► Asking ─► Writing ─► Pairing …
+//!               └─end─► Surveying ─something vanished─► Sweeping ─► done
 //! ```
+//!
+//! A sidecar may be listed on another page than its document, before or after it, and one that is gone is listed nowhere.
+//! So rows are compared with the sidecars that were seen when the whole listing has succeeded.
 //!
 //! Rows are deleted only after the whole listing has succeeded, because only then objects that were not seen
 //! are known to be gone. Seen keys are stored in a table instead of in memory. They may come in any order,
@@ -17,11 +21,11 @@ use pgai_rs_pipeline::source::{
     Inquiry, Listing, ListingPage, ListingPart, ListingScope, Network, Object, ObjectAnswer, ObjectState,
 };
 
+use super::batch::Batch;
 use super::entry::S3Source;
 use super::lock_backoff::LockBackoff;
 use super::runs::{self, Problem, Run, RunCounts};
-use super::table::{Difference, MirrorTable, asks_for_type};
-use super::write::Refused;
+use super::table::{Difference, MirrorTable, Written, asks_about_objects};
 use crate::access::source as access;
 use crate::guc;
 use crate::pg::error::PgError;
@@ -29,6 +33,10 @@ use crate::pg::transaction::transaction;
 
 /// The number of deletions that is always allowed. The limit above it guards what can't be undone quickly.
 const FEW: u64 = 1_000;
+/// The largest number of objects that are asked about together of which S3 tells no metadata, if it tells that of no other. If
+/// there are more, the cause is not in the objects, and asking for others would only cost.
+const MOST_UNTOLD: usize = 16;
+
 /// The time of the next step.
 #[derive(Debug, PartialEq)]
 pub enum NextStep {
@@ -59,10 +67,12 @@ enum Phase {
     Reading,
     /// Compares a page with the table.
     Comparing(ListingPage),
-    /// Waits for the types of the objects of a page, as S3 tells them; with the keys of those that are new.
-    Asking(Inquiry, HashSet<String>),
-    /// Writes objects into the table; with the keys of those that are new.
-    Writing(Vec<Object>, HashSet<String>),
+    /// Waits for what S3 tells about objects.
+    Asking(Inquiry, Batch),
+    /// Writes objects into the table.
+    Writing(Vec<Object>, Batch),
+    /// Looks, behind a key, for rows whose metadata is of another sidecar than the one that the run has seen.
+    Pairing { after: String },
     /// Counts, behind a key, the rows and those of them that the run has not seen.
     Surveying { after: String, rows: u64, vanished: u64 },
     /// Deletes, behind a key, the rows that the run has not seen.
@@ -146,21 +156,21 @@ impl ListingRun {
         match &mut self.phase {
             Phase::Reading => self.read(),
             Phase::Comparing(page) => {
-                let differences = self.table.see(self.run, self.scope.prefix(), &page.objects)?;
+                let differences = self.table.see(self.run, self.scope.prefix(), page)?;
                 self.compared(differences, network)
             }
-            Phase::Asking(inquiry, new) => {
+            Phase::Asking(inquiry, batch) => {
                 let Some(answers) = inquiry.answers() else { return Ok(NextStep::Waiting) };
-                let new = std::mem::take(new);
-                self.answered(answers, new);
-                Ok(NextStep::More)
+                let batch = std::mem::take(batch);
+                self.answered(answers, batch)
             }
-            Phase::Writing(objects, new) => {
-                let refused = self.table.upsert(self.scope.prefix(), objects)?;
-                let written = objects.len();
-                let new = new.len();
-                self.written(written, new, &refused)
+            Phase::Writing(objects, batch) => {
+                let written = self.table.upsert(self.scope.prefix(), objects)?;
+                let new = batch.count_new(self.scope.prefix(), objects, &written.refused);
+                let batch = std::mem::take(batch);
+                self.written(&written, new, batch, network)
             }
+            Phase::Pairing { .. } => self.pair(network),
             Phase::Surveying { .. } => self.survey(),
             Phase::Sweeping { .. } => self.sweep(),
         }
@@ -170,13 +180,14 @@ impl ListingRun {
         match self.listing.try_next() {
             None => return Ok(NextStep::Waiting),
             Some(ListingPart::Failed(failure)) => return self.fail(Problem::from(&failure)),
-            Some(ListingPart::End) => {
-                self.phase = Phase::Surveying { after: String::new(), rows: 0, vanished: 0 };
+            Some(ListingPart::End) if self.scope.reads_sidecars() => {
+                self.phase = Phase::Pairing { after: String::new() };
             }
+            Some(ListingPart::End) => self.phase = Phase::surveying(),
             Some(ListingPart::Page(page)) => {
                 self.counts.scanned += page.scanned;
                 self.counts.skipped += page.skipped;
-                if !page.objects.is_empty() {
+                if !page.objects.is_empty() || !page.sidecars.is_empty() {
                     self.phase = Phase::Comparing(page);
                 }
             }
@@ -185,53 +196,91 @@ impl ListingRun {
     }
 
     fn compared(&mut self, differences: Vec<Difference>, network: &Network) -> Result<NextStep, PgError> {
-        let new = differences.iter().filter(|d| d.new).map(|d| d.object.key.clone()).collect();
+        let new: HashSet<String> =
+            differences.iter().filter(|d| d.new).map(|d| d.object.key.clone()).collect();
         if differences.is_empty() {
             self.phase = Phase::Reading;
             runs::progress(self.run, &self.counts)?;
-        } else if asks_for_type(&self.entry) {
+        } else if asks_about_objects(&self.entry) {
             let keys = differences.into_iter().map(|d| d.object.key).collect();
-            let access = self.entry.declared.config.s3.clone();
-            self.phase = Phase::Asking(Inquiry::start(network, self.scope.clone(), access, keys), new);
+            self.ask(Batch::of_page(new, keys), network);
         } else {
-            self.phase = Phase::Writing(differences.into_iter().map(|d| d.object).collect(), new);
+            let objects = differences.into_iter().map(|d| d.object).collect();
+            self.phase = Phase::Writing(objects, Batch::of_page(new, Vec::new()));
         }
         Ok(NextStep::More)
     }
 
-    fn answered(&mut self, answers: Vec<ObjectAnswer>, mut new: HashSet<String>) {
+    fn ask(&mut self, mut batch: Batch, network: &Network) {
+        let config = &self.entry.declared.config;
+        let (keys, access) = (batch.take_next(!config.metadata.is_empty()), config.s3.clone());
+        self.phase = Phase::Asking(Inquiry::start(network, self.scope.clone(), access, keys), batch);
+    }
+
+    fn answered(&mut self, answers: Vec<ObjectAnswer>, batch: Batch) -> Result<NextStep, PgError> {
         let mut objects = Vec::new();
-        for ObjectAnswer { key, state } in answers {
+        let mut untold = Vec::new();
+        for ObjectAnswer { state, invalid_metadata, .. } in answers {
+            if let Some(failure) = invalid_metadata {
+                self.counts.fail(Problem::from(&failure));
+            }
             match state {
-                ObjectState::Present(object) => {
-                    objects.push(object);
-                    continue;
-                }
+                ObjectState::Present(object) => objects.push(object),
                 // Gone since it was listed: the next run removes its row, if there is one.
                 ObjectState::Absent => {}
                 ObjectState::Unknown(failure) => self.counts.fail(Problem::from(&failure)),
+                ObjectState::MetadataUnknown(failure) => {
+                    self.counts.fail(Problem::from(&failure));
+                    untold.push(failure);
+                }
             }
-            new.remove(&key);
         }
-        self.phase = Phase::Writing(objects, new);
+
+        if let Some(failure) = untold.first().filter(|_| objects.is_empty() && untold.len() > MOST_UNTOLD) {
+            return self.fail(Problem::from(failure));
+        }
+        self.phase = Phase::Writing(objects, batch);
+        Ok(NextStep::More)
     }
 
-    fn written(&mut self, written: usize, new: usize, refused: &[Refused]) -> Result<NextStep, PgError> {
-        let Phase::Writing(_, keys) = &self.phase else { return Ok(NextStep::More) };
-        let is_new =
-            |refused: &&Refused| self.scope.prefix().key(&refused.uri).is_some_and(|key| keys.contains(key));
-        let refused_new = refused.iter().filter(is_new).count();
-
-        // A server may list a key twice on a page.
-        self.counts.new += new.saturating_sub(refused_new) as u64;
-        let others = written.saturating_sub(new);
-        self.counts.modified += others.saturating_sub(refused.len() - refused_new) as u64;
-        for refused in refused {
+    fn written(
+        &mut self,
+        written: &Written,
+        new: u64,
+        batch: Batch,
+        network: &Network,
+    ) -> Result<NextStep, PgError> {
+        self.counts.new += new;
+        self.counts.modified += written.rows.saturating_sub(new);
+        for refused in &written.refused {
             self.counts.fail(Problem::from(refused));
         }
 
-        self.phase = Phase::Reading;
+        if batch.has_more() {
+            self.ask(batch, network);
+        } else {
+            self.phase = match batch.slice() {
+                Some(after) => Phase::Pairing { after },
+                None => Phase::Reading,
+            };
+        }
         runs::progress(self.run, &self.counts)?;
+        Ok(NextStep::More)
+    }
+
+    /// Has S3 asked about the rows of a slice whose sidecars have changed.
+    fn pair(&mut self, network: &Network) -> Result<NextStep, PgError> {
+        let Phase::Pairing { after } = &mut self.phase else { return Ok(NextStep::More) };
+        let prefix = self.scope.prefix();
+        let slice = self.table.other_sidecars(self.run, prefix, after)?;
+        let keys: Vec<String> =
+            slice.uris.iter().filter_map(|uri| prefix.key(uri).map(str::to_owned)).collect();
+
+        match slice.last {
+            None => self.phase = Phase::surveying(),
+            Some(last) if keys.is_empty() => *after = last,
+            Some(last) => self.ask(Batch::of_slice(keys, last), network),
+        }
         Ok(NextStep::More)
     }
 
@@ -263,10 +312,9 @@ impl ListingRun {
     fn sweep(&mut self) -> Result<NextStep, PgError> {
         let Phase::Sweeping { after } = &mut self.phase else { return Ok(NextStep::More) };
         let slice = self.table.slice(self.run, self.scope.prefix(), after)?;
-        let vanished = slice.vanished.len();
-        let refused = self.table.delete(slice.vanished)?;
-        self.counts.deleted += vanished.saturating_sub(refused.len()) as u64;
-        for refused in &refused {
+        let deleted = self.table.delete(slice.vanished)?;
+        self.counts.deleted += deleted.rows;
+        for refused in &deleted.refused {
             self.counts.fail(Problem::from(refused));
         }
         let Some(last) = slice.last else { return self.succeed() };
@@ -300,6 +348,12 @@ impl ListingRun {
         if let Err(error) = self.table.forget_seen() {
             pgrx::log!("could not delete the seen keys of S3 source \"{}\": {error}", self.entry.name);
         }
+    }
+}
+
+impl Phase {
+    fn surveying() -> Phase {
+        Phase::Surveying { after: String::new(), rows: 0, vanished: 0 }
     }
 }
 

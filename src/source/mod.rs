@@ -9,12 +9,14 @@
 //! * [`table`]: compares, upserts and deletes rows
 //! * [`mod@write`]: splits batches until the rows that are refused are alone
 //! * [`lock_backoff`]: pauses while a user's lock is in the way
+//! * [`batch`]: the objects that are asked about and written together
 //! * [`runs`]: the progress and the results of listings, `ai._s3_source_run`
 //! * [`listing_run`]: the run of a listing, from the first page to the last deletion
 //! * [`event_listener`]: listens to a queue of events
 //! * [`listed`]: the sources that the catalog lists
 //! * [`sources`]: all sources, a step at a time
 
+pub mod batch;
 pub mod entry;
 pub mod event_listener;
 pub mod listed;

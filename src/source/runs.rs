@@ -11,7 +11,7 @@ use pgai_rs_pipeline::failure::Failure;
 
 use super::entry::S3Source;
 use super::write::Refused;
-use crate::catalog::sequence;
+use crate::catalog::{schema, sequence};
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::sql;
@@ -67,6 +67,8 @@ pub struct Run {
     pub number: i64,
     /// True if it may delete more than `pgai_rs.s3_source_max_delete_percent` of the rows.
     pub allow_mass_delete: bool,
+    /// True if the metadata of all objects is read anew.
+    pub refresh_metadata: bool,
 }
 
 /// The counts of a run so far.
@@ -125,26 +127,33 @@ fn settle_left(and: &str) -> Result<(), PgError> {
 }
 
 const BEGIN_REQUESTED: &str = "
-    UPDATE ai._s3_source_run SET state = 'running', started = clock_timestamp()
-    WHERE run = $1 AND state = 'requested'
-    RETURNING run, allow_mass_delete";
+    UPDATE ai._s3_source_run r SET state = 'running', started = clock_timestamp()
+    WHERE run = $1 AND state = 'requested'";
 
 const BEGIN_SCHEDULED: &str = "
-    INSERT INTO ai._s3_source_run (id, state, reason, started)
-    SELECT id, 'running', 'schedule', clock_timestamp() FROM ai.s3_source WHERE id = $1
-    RETURNING run, allow_mass_delete";
+    INSERT INTO ai._s3_source_run AS r (id, state, reason, started)
+    SELECT id, 'running', 'schedule', clock_timestamp() FROM ai.s3_source WHERE id = $1";
+
+/// Returns the expression for whether a run `r` reads all metadata anew, which those of 0.1.0 and 0.2.0 can't. The column
+/// came together with the table that is looked for.
+pub fn refreshes() -> &'static str {
+    if schema::has(c"_vectorizer_binding") { "r.refresh_metadata" } else { "false" }
+}
 
 /// Begins the requested run, or else a scheduled one. Returns `None` if it was begun elsewhere or the source
 /// was dropped.
 pub fn begin(entry: &S3Source) -> Result<Option<Run>, PgError> {
-    let run = |row: &sql::Row<'_>| Ok(Run { number: row.get(1)?, allow_mass_delete: row.get(2)? });
+    let run = |row: &sql::Row<'_>| {
+        Ok(Run { number: row.get(1)?, allow_mass_delete: row.get(2)?, refresh_metadata: row.get(3)? })
+    };
     transaction(|| {
         settle_left(&format!("AND id = {}", entry.id))?;
+        let returning = |begin| format!("{begin} RETURNING r.run, r.allow_mass_delete, {}", refreshes());
         match entry.requested {
-            Some(number) => sql::query_row(BEGIN_REQUESTED, &[number.into()], run),
+            Some(number) => sql::query_row(&returning(BEGIN_REQUESTED), &[number.into()], run),
             None => {
                 sequence::RUNS.pass_taken()?;
-                sql::query_row(BEGIN_SCHEDULED, &[entry.id.into()], run)
+                sql::query_row(&returning(BEGIN_SCHEDULED), &[entry.id.into()], run)
             }
         }
     })

@@ -3,7 +3,7 @@
 use pgrx::datum::DatumWithOid;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use pgai_rs_pipeline::source::{Object, S3Prefix};
+use pgai_rs_pipeline::source::{ListingPage, Object, S3Prefix, Sidecar, metadata_version};
 
 use super::entry::S3Source;
 use super::runs::Run;
@@ -27,6 +27,8 @@ pub struct MirrorTable {
     seen: catalog::Table,
     named: Tables,
     statements: SourceStatements,
+    /// The version of metadata without a sidecar; `None` if metadata is not read.
+    version: Option<String>,
 }
 
 /// An object that the table lacks, or has with another etag or size.
@@ -47,6 +49,24 @@ pub struct Slice {
     pub rows: u64,
     /// The addresses of those that the listing has not seen.
     pub vanished: Vec<String>,
+}
+
+/// Rows of a slice of the table whose sidecars are others than those that their metadata is of.
+#[derive(Debug)]
+pub struct OtherSidecars {
+    /// The last address of the slice; `None` at the end of the table.
+    pub last: Option<String>,
+    /// The addresses of these rows.
+    pub uris: Vec<String>,
+}
+
+/// The result of writing rows.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// The number of rows that were inserted, updated or deleted.
+    pub rows: u64,
+    /// Those that the table refused.
+    pub refused: Vec<Refused>,
 }
 
 /// Converts objects to a statement's parameters, one array per column.
@@ -76,6 +96,16 @@ impl Columns<'_> {
     fn types(&self) -> DatumWithOid<'static> {
         self.objects.iter().map(|object| object.content_type.clone()).collect::<Vec<_>>().into()
     }
+
+    fn metadata(&self) -> DatumWithOid<'static> {
+        let json = |object: &&Object| object.metadata.as_ref().map(|metadata| metadata.json.clone());
+        self.objects.iter().map(json).collect::<Vec<_>>().into()
+    }
+
+    fn versions(&self) -> DatumWithOid<'static> {
+        let version = |object: &&Object| object.metadata.as_ref().map(|metadata| metadata.version.clone());
+        self.objects.iter().map(version).collect::<Vec<_>>().into()
+    }
 }
 
 impl MirrorTable {
@@ -85,11 +115,12 @@ impl MirrorTable {
     ///
     /// If the table is not suitable, with the statement that repairs it as the hint.
     pub fn load(entry: &S3Source) -> Result<MirrorTable, PgError> {
+        let metadata = &entry.declared.config.metadata;
         let (relation, target, seen) = transaction(|| {
             let relation = Relation::load(entry.declared.target)?.ok_or_else(|| gone(entry))?;
             target::require_table(&relation)?;
             require_same_owner(entry, &relation)?;
-            target::require_columns(&relation)?;
+            target::require_columns(&relation, !metadata.is_empty())?;
             target::require_unique(&relation)?;
             target::require_vectorizers_ready(&relation)?;
             let target = relation.table()?;
@@ -97,8 +128,9 @@ impl MirrorTable {
             let seen = seen.filter(|seen| seen.owner == target.owner).ok_or_else(|| changed(&target))?;
             Ok((relation, target, seen))
         })?;
-        let statements = SourceStatements::new(entry.id, &relation, asks_for_type(entry));
-        Ok(MirrorTable { named: [target.oid, seen.oid].into(), target, seen, statements })
+        let statements = SourceStatements::new(entry.id, &relation, asks_about_objects(entry), metadata);
+        let version = (!metadata.is_empty()).then(|| metadata_version(metadata, ""));
+        Ok(MirrorTable { named: [target.oid, seen.oid].into(), target, seen, statements, version })
     }
 
     /// Locks both tables. Errors if one of them has changed since the statements were written, because its
@@ -144,14 +176,23 @@ impl MirrorTable {
         })
     }
 
-    /// Records that a run has seen these objects. Returns those that the table lacks, or has with another
-    /// etag or size.
-    pub fn see(&self, run: Run, prefix: &S3Prefix, objects: &[Object]) -> Result<Vec<Difference>, PgError> {
+    /// Records that a run has seen the objects of a page and their sidecars. Returns the objects that are to be written,
+    /// because the table lacks them, or has them with another etag or size, or with metadata that may be another.
+    pub fn see(&self, run: Run, prefix: &S3Prefix, page: &ListingPage) -> Result<Vec<Difference>, PgError> {
+        let objects = &page.objects;
         let refs: Vec<&Object> = objects.iter().collect();
         let columns = Columns { prefix, objects: &refs };
         let differing = self.apply(|| {
+            if !page.sidecars.is_empty() {
+                let (uris, etags) = sidecars(prefix, &page.sidecars);
+                sql::execute(&self.statements.see_sidecars, &[uris, etags, run.number.into()])?;
+            }
             sql::execute(&self.statements.see, &[columns.uris(), run.number.into()])?;
-            let args = [columns.uris(), columns.etags(), columns.sizes()];
+
+            let mut args = vec![columns.uris(), columns.etags(), columns.sizes()];
+            if let Some(version) = &self.version {
+                args.extend([columns.times(), version.clone().into(), run.refresh_metadata.into()]);
+            }
             sql::query(&self.statements.compare, &args, |row| Ok((row.get::<i64>(1)?, row.get::<bool>(2)?)))
         })?;
 
@@ -169,24 +210,49 @@ impl MirrorTable {
         self.apply(|| sql::execute(&self.statements.see, &[uris.into(), run.number.into()])).map(drop)
     }
 
-    /// Writes objects. Returns those that the table refused.
-    pub fn upsert(&self, prefix: &S3Prefix, objects: &[Object]) -> Result<Vec<Refused>, PgError> {
+    /// Writes objects, where their rows differ.
+    pub fn upsert(&self, prefix: &S3Prefix, objects: &[Object]) -> Result<Written, PgError> {
         let rows: Vec<(String, &Object)> = objects.iter().map(|o| (prefix.uri(&o.key), o)).collect();
-        write::each(&rows, &mut |rows: &[(String, &Object)]| {
+        let mut written = Written::default();
+        written.refused = write::each(&rows, &mut |rows: &[(String, &Object)]| {
             let objects: Vec<&Object> = rows.iter().map(|(_, object)| *object).collect();
             let c = Columns { prefix, objects: &objects };
-            let args = || [c.uris(), c.etags(), c.sizes(), c.times(), c.types()];
-            self.write(|| sql::execute(&self.statements.upsert, &args())).map(drop)
-        })
+            let args = || {
+                let mut args = vec![c.uris(), c.etags(), c.sizes(), c.times(), c.types()];
+                if self.version.is_some() {
+                    args.extend([c.metadata(), c.versions()]);
+                }
+                args
+            };
+            written.rows += self.write(|| sql::execute(&self.statements.upsert, &args()))?;
+            Ok(())
+        })?;
+        Ok(written)
     }
 
-    /// Deletes the rows of addresses. Returns those that the table refused.
-    pub fn delete(&self, uris: Vec<String>) -> Result<Vec<Refused>, PgError> {
+    /// Deletes the rows of addresses.
+    pub fn delete(&self, uris: Vec<String>) -> Result<Written, PgError> {
         let rows: Vec<(String, ())> = uris.into_iter().map(|uri| (uri, ())).collect();
-        write::each(&rows, &mut |rows: &[(String, ())]| {
+        let mut written = Written::default();
+        written.refused = write::each(&rows, &mut |rows: &[(String, ())]| {
             let uris: Vec<String> = rows.iter().map(|(uri, ())| uri.clone()).collect();
-            self.write(|| sql::execute(&self.statements.delete, &[uris.into()])).map(drop)
-        })
+            written.rows += self.write(|| sql::execute(&self.statements.delete, &[uris.into()]))?;
+            Ok(())
+        })?;
+        Ok(written)
+    }
+
+    /// Returns the rows of the slice after the address `after` whose sidecars are others than those that a run has seen.
+    pub fn other_sidecars(&self, run: Run, prefix: &S3Prefix, after: &str) -> Result<OtherSidecars, PgError> {
+        let version = self.version.clone().unwrap_or_default();
+        let slices = self.apply(|| {
+            let prefix = prefix.to_string();
+            let args = [prefix.into(), after.to_owned().into(), run.number.into(), version.into()];
+            sql::query(&self.statements.other_sidecars, &args, |row| {
+                Ok(OtherSidecars { last: row.get_opt(1)?, uris: row.get_opt(2)?.unwrap_or_default() })
+            })
+        })?;
+        slices.into_iter().next().ok_or_else(|| PgError::internal("aggregate query returned no row"))
     }
 
     /// Returns the slice of rows after the address `after`, compared with what a run has seen.
@@ -203,9 +269,17 @@ impl MirrorTable {
 }
 
 /// Returns whether S3 is asked about each object. With a queue of events it always is, because an event may
-/// be outdated.
-pub fn asks_for_type(entry: &S3Source) -> bool {
-    entry.declared.config.head_objects || entry.declared.config.queue_url.is_some()
+/// be outdated; and with metadata, which a listing does not tell.
+pub fn asks_about_objects(entry: &S3Source) -> bool {
+    let config = &entry.declared.config;
+    config.head_objects || config.queue_url.is_some() || !config.metadata.is_empty()
+}
+
+/// Converts sidecars to a statement's parameters: the addresses of their documents, and their etags.
+fn sidecars(prefix: &S3Prefix, sidecars: &[Sidecar]) -> (DatumWithOid<'static>, DatumWithOid<'static>) {
+    let uris: Vec<String> = sidecars.iter().map(|sidecar| prefix.uri(&sidecar.document)).collect();
+    let etags: Vec<String> = sidecars.iter().map(|sidecar| sidecar.etag.clone()).collect();
+    (uris.into(), etags.into())
 }
 
 fn gone(entry: &S3Source) -> PgError {

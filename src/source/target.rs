@@ -24,19 +24,29 @@ const NEEDED: [Needed; 5] = [
     Needed { name: "content_type", type_name: "text", also: &["varchar"] },
 ];
 
+/// The columns that are required as well if metadata is read. The second says what it was read from.
+const NEEDED_FOR_METADATA: [Needed; 2] = [
+    Needed { name: "metadata", type_name: "jsonb", also: &[] },
+    Needed { name: "metadata_version", type_name: "text", also: &["varchar"] },
+];
+
 /// Creates a table for a bucket. `name` is quoted, and is looked up with the caller's search path.
 ///
 /// Addresses are in byte order, as S3 lists them, so that a listing walks through the index in order.
-pub fn create(name: &str) -> Result<(), PgError> {
+pub fn create(name: &str, with_metadata: bool) -> Result<(), PgError> {
     let level = SettingsLevel::open();
     level.pin();
+    let metadata = match with_metadata {
+        true => ", metadata pg_catalog.jsonb, metadata_version pg_catalog.text",
+        false => "",
+    };
     let statement = format!(
         "CREATE TABLE {name} (
              uri pg_catalog.text COLLATE pg_catalog.\"C\" PRIMARY KEY,
              etag pg_catalog.text,
              size pg_catalog.int8,
              last_modified pg_catalog.timestamptz,
-             content_type pg_catalog.text)"
+             content_type pg_catalog.text{metadata})"
     );
     lock::waiting_briefly(|| sql::execute(&statement, &[])).map(drop)
 }
@@ -55,10 +65,10 @@ pub fn require_table(relation: &Relation) -> Result<(), PgError> {
 }
 
 /// Errors unless all required columns exist, with types that can hold the values.
-pub fn require_columns(relation: &Relation) -> Result<(), PgError> {
+pub fn require_columns(relation: &Relation, with_metadata: bool) -> Result<(), PgError> {
     let columns = crate::catalog::relation::columns(relation.oid)?;
     let mut missing = Vec::new();
-    for needed in &NEEDED {
+    for needed in NEEDED.iter().chain(NEEDED_FOR_METADATA.iter().filter(|_| with_metadata)) {
         match columns.iter().find(|column| column.name == needed.name) {
             None => missing.push(needed),
             Some(column) if column.type_name == needed.type_name => {}

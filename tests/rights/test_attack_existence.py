@@ -27,6 +27,8 @@ UNKNOWN = [
     "ai.drop_s3_source({id})",
     "ai.drop_s3_source('{source}')",
     "ai.sync_s3_source({id})",
+    "ai.refresh_s3_metadata({id})",
+    "ai.refresh_s3_metadata('{source}')",
     "ai.disable_s3_source({id})",
     "ai.enable_s3_source('{source}')",
 ]

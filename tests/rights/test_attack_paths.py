@@ -10,7 +10,7 @@ from support.planted import fired
 from support.wait import settles
 
 # What our statements compare, add and read keys with. An exact match wins over what Postgres has itself, in any schema of the path.
-TYPES = ["uuid", "text", "int2", "int4", "int8", "float8", "numeric", "timestamptz", "interval", "tid", "oid", "bool", "bytea", "name"]
+TYPES = ["uuid", "text", "int2", "int4", "int8", "float8", "numeric", "timestamptz", "interval", "tid", "oid", "bool", "bytea", "name", "jsonb"]
 OPERATORS = ["=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "||", "~", "^@"]
 
 PLANT = """
@@ -144,16 +144,19 @@ def test_nothing_planted_is_taken_for_what_a_column_is_written_with(db, stub, ow
     assert fired(db) == []
 
 
+@pytest.mark.parametrize("metadata", ["NULL", "ARRAY['sidecar', 'tags', 'user']"], ids=["objects", "with metadata"])
 @whoever
-def test_nothing_planted_is_taken_for_what_an_s3_sources_table_is_written_with(db, bucket, owner, planted):
+def test_nothing_planted_is_taken_for_what_an_s3_sources_table_is_written_with(db, bucket, owner, planted, metadata):
     for name in ["one", "two"]:
         bucket.put(name, name)
-    db.sql(f"SELECT ai.create_s3_source('document', '{bucket.uri('')}', schedule => NULL)", user=owner)
+    db.sql(f"SELECT ai.create_s3_source('document', '{bucket.uri('')}', schedule => NULL, exclude => ARRAY['*.json'],"
+           f" metadata => {metadata})", user=owner)  # fmt: skip
     planted()
     uris = lambda: sorted(uri for [uri] in db.sql("SELECT uri FROM document WHERE last_modified > '2024-01-01'"))  # noqa: E731
     db.sql("SELECT ai.sync_s3_source(1)", user=owner)
     settles(uris, [bucket.uri("one"), bucket.uri("two")])
     bucket.put("one", "uno")
+    bucket.put("one.metadata.json", "{}")
     bucket.delete("two")
     db.sql("SELECT ai.sync_s3_source(1)", user=owner)
     settles(uris, [bucket.uri("one")])

@@ -1,4 +1,4 @@
-"""An S3 server that lists as many keys as a test asks for, and fails on demand. It holds no objects."""
+"""An S3 server that lists as many keys as a test asks for, and fails on demand. Of what it holds it tells next to nothing."""
 
 import threading
 from collections.abc import Callable
@@ -19,6 +19,8 @@ class Listing:
         # By the number of a page, from 0: what to do instead of answering well. One of
         # refuse (500), cut (the body), hang (until released), endless (more, without saying where).
         self.spoil: dict[int, str] = {}
+        # What is told of the keys that are asked for by GET, by path; there are no others.
+        self.objects: dict[str, str] = {}
         self.pages_asked: list[int] = []
         self._released = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -59,8 +61,18 @@ class Listing:
             def log_message(self, *_):
                 pass
 
+            def do_HEAD(self):
+                number = next(i for i in range(listing.count) if self.path.endswith("/" + listing.key(i)))
+                self.send_response(200)
+                headers = {"ETag": f'"{listing.etag(number)}"', "Content-Length": str(number)}
+                for name, value in (headers | {"Last-Modified": "Fri, 17 May 2024 12:00:00 GMT"}).items():
+                    self.send_header(name, value)
+                self.end_headers()
+
             def do_GET(self):
                 query = parse_qs(urlsplit(self.path).query)
+                if "list-type" not in query:
+                    return self._object(listing.objects.get(urlsplit(self.path).path))
                 number = int(query.get("continuation-token", ["0"])[0])
                 listing.pages_asked.append(number)
                 spoil = listing.spoil.get(number)
@@ -73,5 +85,15 @@ class Listing:
                 self.end_headers()
                 self.wfile.write(body[: len(body) // 2] if spoil == "cut" else body)
                 self.close_connection = spoil == "cut"
+
+            def _object(self, text: str | None):
+                body = (text or "<Error><Code>NoSuchKey</Code></Error>").encode()
+                self.send_response(404 if text is None else 200)
+                number = next((i for i in range(listing.count) if self.path.split("?")[0].endswith("/" + listing.key(i))), None)
+                if number is not None:
+                    self.send_header("ETag", f'"{listing.etag(number)}"')
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
         return Handler

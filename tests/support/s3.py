@@ -74,7 +74,7 @@ class Bucket:
 
     def notify(self, queue: "Queue") -> None:
         """Sends the bucket's events to a queue from now on."""
-        configuration = {"QueueArn": queue.arn, "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]}
+        configuration = {"QueueArn": queue.arn, "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*", "s3:ObjectTagging:*"]}
         self.client.put_bucket_notification_configuration(
             Bucket=self.name, NotificationConfiguration={"QueueConfigurations": [configuration]}
         )

@@ -47,7 +47,7 @@ pub use self::processing::Processing;
 pub use self::rename::{Edit, rename_column};
 pub use self::reranking::{IfDown, MOST_CANDIDATES, RerankProtocol, Reranking};
 pub use self::s3_access::{S3Access, UrlStyle};
-pub use self::s3_source::SourceConfig;
+pub use self::s3_source::{MetadataPlace, SourceConfig};
 pub use self::scheduling::{Scheduling, Timetable};
 pub use self::search::Search;
 

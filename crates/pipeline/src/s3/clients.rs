@@ -63,6 +63,11 @@ impl Clients {
         }
     }
 
+    /// Returns the longest time for a request with its answer, to the last byte.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.setup.timeout
+    }
+
     /// Returns whether these clients are those that the settings ask for.
     pub fn serve(&self, settings: &Settings) -> bool {
         self.setup.is_of(settings)

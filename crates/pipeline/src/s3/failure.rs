@@ -36,6 +36,8 @@ pub enum Operation<'a> {
     GetObject(&'a S3Uri),
     /// `HeadObject`.
     HeadObject(&'a S3Uri),
+    /// `GetObjectTagging`.
+    GetObjectTagging(&'a S3Uri),
     /// `ListObjectsV2`.
     ListObjects {
         /// The bucket.
@@ -52,7 +54,9 @@ pub enum Operation<'a> {
 impl Operation<'_> {
     fn bucket(&self) -> &str {
         match self {
-            Operation::GetObject(uri) | Operation::HeadObject(uri) => uri.bucket(),
+            Operation::GetObject(uri) | Operation::HeadObject(uri) | Operation::GetObjectTagging(uri) => {
+                uri.bucket()
+            }
             Operation::ListObjects { bucket, .. } | Operation::HeadBucket(bucket) => bucket,
             Operation::Credentials => "",
         }
@@ -69,6 +73,7 @@ impl fmt::Display for Operation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Operation::GetObject(uri) | Operation::HeadObject(uri) => write!(f, "{uri}"),
+            Operation::GetObjectTagging(uri) => write!(f, "the tags of {uri}"),
             Operation::ListObjects { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
             Operation::HeadBucket(bucket) => write!(f, "s3://{bucket}/"),
             Operation::Credentials => f.write_str("AWS credentials"),
@@ -252,7 +257,9 @@ fn access_denied(code: Option<&str>, message: Option<&str>, operation: Operation
     let said = said.map(|message| format!(": {message}")).unwrap_or_default();
     let message = format!("S3 denied access to {operation}{}{said}", bracketed(code));
 
-    let hint = if operation.is_of_object() {
+    let hint = if matches!(operation, Operation::GetObjectTagging(_)) {
+        "Grant s3:GetObjectTagging on the object to the server's identity, or to the role."
+    } else if operation.is_of_object() {
         "Grant s3:GetObject on the object (s3:GetObjectVersion for one version) to the server's identity, or to the \
          role. S3 says the same of an object that does not exist when s3:ListBucket is not granted on the bucket: \
          check the key, too."

@@ -1,5 +1,6 @@
 //! S3's answers about an object, its bytes left aside.
 
+use super::ObjectMetadata;
 use crate::failure::Failure;
 use crate::message::storable;
 use crate::s3::LONGEST_ETAG;
@@ -17,6 +18,8 @@ pub struct Object {
     pub last_modified: Option<i64>,
     /// The media type on record. A listing does not tell it.
     pub content_type: Option<String>,
+    /// Its metadata. A listing does not tell it; nor is there any if it can't be stored, or if nobody wants it.
+    pub metadata: Option<ObjectMetadata>,
 }
 
 /// The state of an object.
@@ -28,6 +31,8 @@ pub enum ObjectState {
     Absent,
     /// S3 did not say.
     Unknown(Failure),
+    /// It is there and wanted, but S3 did not say what its metadata is.
+    MetadataUnknown(Failure),
 }
 
 /// The state of the object with a key.
@@ -37,6 +42,8 @@ pub struct ObjectAnswer {
     pub key: String,
     /// The object's state.
     pub state: ObjectState,
+    /// The reason why an object that is present lacks its metadata: it can't be stored.
+    pub invalid_metadata: Option<Failure>,
 }
 
 /// The most bytes of a media type that is stored. Those that are registered have up to a hundred, without parameters.

@@ -57,6 +57,13 @@ pub(super) fn broken_listing(prefix: impl fmt::Display, why: &str) -> Failure {
     )
 }
 
+/// The metadata of the object at `uri` can't be stored.
+pub(super) fn invalid_metadata(uri: impl fmt::Display, why: impl fmt::Display) -> Failure {
+    loading("invalid_metadata", format!("invalid metadata of {uri}: {why}"), Retry::Never).with_hint(
+        "Its row has NULL in the column metadata until that is corrected, so that filters which compare metadata leave it out.",
+    )
+}
+
 /// A task ended without an answer, which does this.
 pub(super) fn interrupted(task: &str) -> Failure {
     loading("interrupted", format!("{task} was interrupted"), Retry::Backoff)

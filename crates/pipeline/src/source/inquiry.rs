@@ -1,4 +1,4 @@
-//! Inquiries after certain objects, by HeadObject.
+//! Inquiries after certain objects, by HeadObject and what tells their metadata.
 
 use std::sync::Arc;
 
@@ -9,9 +9,11 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use super::answer::{media_type, micros, plain_etag};
 use super::failure;
+use super::metadata::{self, NotRead};
 use super::network::Task;
 use super::{ListingScope, Network, Object, ObjectAnswer, ObjectState};
 use crate::config::S3Access;
+use crate::failure::Failure;
 use crate::s3::{self, Operation, S3Uri};
 
 /// A question about some objects under way; dropping it ends it.
@@ -46,7 +48,11 @@ impl Inquiry {
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Closed) => {
                 let interrupted = failure::interrupted("the inquiry after objects");
-                let unknown = |key| ObjectAnswer { key, state: ObjectState::Unknown(interrupted.clone()) };
+                let unknown = |key| ObjectAnswer {
+                    key,
+                    state: ObjectState::Unknown(interrupted.clone()),
+                    invalid_metadata: None,
+                };
                 Some(std::mem::take(&mut self.keys).into_iter().map(unknown).collect())
             }
         }
@@ -61,37 +67,55 @@ pub(super) async fn ask_all(
     keys: Vec<String>,
 ) -> Vec<ObjectAnswer> {
     let ask = |key: String| async move {
-        let state = ask(network, scope, access, &key).await;
-        ObjectAnswer { key, state }
+        let (state, invalid_metadata) = ask(network, scope, access, &key).await;
+        ObjectAnswer { key, state, invalid_metadata }
     };
     stream::iter(keys).map(ask).buffer_unordered(network.concurrency).collect().await
 }
 
-async fn ask(network: &Network, scope: &ListingScope, access: &S3Access, key: &str) -> ObjectState {
+/// Asks for an object. Returns its state, and why it lacks its metadata if that can't be stored.
+async fn ask(
+    network: &Network,
+    scope: &ListingScope,
+    access: &S3Access,
+    key: &str,
+) -> (ObjectState, Option<Failure>) {
     let uri = match S3Uri::parse(&scope.prefix().uri(key)) {
         Ok(uri) => uri,
-        Err(failure) => return ObjectState::Unknown(failure),
+        Err(failure) => return (ObjectState::Unknown(failure), None),
     };
 
     let head = |client: aws_sdk_s3::Client| client.head_object().bucket(uri.bucket()).key(key).send();
-    match network.clients.call(network.owner, &uri.access(access), uri.bucket(), head).await {
-        Ok(output) => present(scope, key, &output),
-        Err(error) if error.status() == Some(404) => ObjectState::Absent,
-        Err(error) => ObjectState::Unknown(s3::failure(&error, Operation::HeadObject(&uri), access)),
+    let head = match network.clients.call(network.owner, &uri.access(access), uri.bucket(), head).await {
+        Ok(head) => head,
+        Err(error) if error.status() == Some(404) => return (ObjectState::Absent, None),
+        Err(error) => {
+            return (ObjectState::Unknown(s3::failure(&error, Operation::HeadObject(&uri), access)), None);
+        }
+    };
+
+    let object = object(key, &head);
+    if !scope.wants_size(object.size) {
+        return (ObjectState::Absent, None);
+    }
+    if scope.metadata().is_empty() {
+        return (ObjectState::Present(object), None);
+    }
+    match metadata::ask(network, scope, access, &uri, &head).await {
+        Ok(metadata) => (ObjectState::Present(Object { metadata: Some(metadata), ..object }), None),
+        Err(NotRead::Invalid(failure)) => (ObjectState::Present(object), Some(failure)),
+        Err(NotRead::Unknown(failure)) => (ObjectState::MetadataUnknown(failure), None),
+        Err(NotRead::Gone) => (ObjectState::Absent, None),
     }
 }
 
-fn present(scope: &ListingScope, key: &str, output: &HeadObjectOutput) -> ObjectState {
-    let size = output.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-    if !scope.wants_size(size) {
-        return ObjectState::Absent;
-    }
-
-    ObjectState::Present(Object {
+fn object(key: &str, head: &HeadObjectOutput) -> Object {
+    Object {
         key: key.to_owned(),
-        etag: output.e_tag().and_then(plain_etag),
-        size,
-        last_modified: output.last_modified().and_then(micros),
-        content_type: output.content_type().and_then(media_type),
-    })
+        etag: head.e_tag().and_then(plain_etag),
+        size: head.content_length().and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
+        last_modified: head.last_modified().and_then(micros),
+        content_type: head.content_type().and_then(media_type),
+        metadata: None,
+    }
 }

@@ -163,7 +163,8 @@ impl Ears {
                 Ok(changes) => {
                     // The queue may have events of other buckets, and of keys that are not wanted.
                     let ours = changes.into_iter().filter(|c| c.bucket == self.scope.prefix().bucket());
-                    let keys = ours.map(|c| c.key).filter(|key| self.scope.wants_key(key)).collect();
+                    let keys =
+                        ours.filter_map(|c| self.scope.document_of(&c.key).map(str::to_owned)).collect();
                     read.push(Read { receipt, keys });
                 }
                 Err(why) => {

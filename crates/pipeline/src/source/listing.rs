@@ -26,10 +26,21 @@ const PAGES_AHEAD: usize = 2;
 pub struct ListingPage {
     /// The wanted objects.
     pub objects: Vec<Object>,
+    /// The sidecars of objects that are wanted if they are there, whichever page they are on.
+    pub sidecars: Vec<Sidecar>,
     /// Keys on the page.
     pub scanned: u64,
     /// Those that are not wanted.
     pub skipped: u64,
+}
+
+/// A sidecar, which has metadata of a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sidecar {
+    /// The document's key.
+    pub document: String,
+    /// The version of the sidecar, without quotes; empty if it is not told.
+    pub etag: String,
 }
 
 /// The next part of a listing.
@@ -165,7 +176,10 @@ fn page(scope: &ListingScope, output: ListObjectsV2Output) -> Result<ListingPage
         let object = object(listed, encoded)
             .ok_or_else(|| failure::broken_listing(scope.prefix(), "a key is missing or not UTF-8"))?;
 
-        if scope.wants_key(&object.key) && scope.wants_size(object.size) {
+        if let Some(document) = scope.document_of_sidecar(&object.key) {
+            let document = document.to_owned();
+            page.sidecars.push(Sidecar { document, etag: object.etag.unwrap_or_default() });
+        } else if scope.wants_key(&object.key) && scope.wants_size(object.size) {
             page.objects.push(object);
         } else {
             page.skipped += 1;
@@ -182,5 +196,6 @@ fn object(listed: S3Object, encoded: bool) -> Option<Object> {
         size: listed.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default(),
         last_modified: listed.last_modified.as_ref().and_then(micros),
         content_type: None,
+        metadata: None,
     })
 }

@@ -4,7 +4,7 @@
 //!  a listing   ListObjectsV2, page by page ─► wanted? ─► Page ─┐
 //!                                                              ├─► the table (the extension)
 //!  a listener  SQS ─► which keys? ─► HeadObject each ─► Batch ─┘
-//!  an inquiry  HeadObject, of what the table says has changed ─► answers
+//!  an inquiry  HeadObject, of what the table says has changed ─► metadata? ─► answers
 //! ```
 //!
 //! Each of the three is a task on the runtime's threads and a handle on the thread that owns the
@@ -18,6 +18,7 @@
 //! * `sqs`, `event`, `complaints`: a queue of events, what its messages say, and those that say nothing. Another way for
 //!   events to come is a file beside `sqs`, for `listener` to poll
 //! * `scope`, `prefix`: the objects that are wanted
+//! * `metadata`: what filters ask for, from S3 and from files beside the objects
 //! * `answer`, `failure`: what S3 says of an object, and what to say when it does not
 //! * `network`: the threads and clients that all sources share
 
@@ -28,6 +29,7 @@ mod failure;
 mod inquiry;
 mod listener;
 mod listing;
+mod metadata;
 mod network;
 mod prefix;
 mod scope;
@@ -37,7 +39,8 @@ pub use self::answer::{Object, ObjectAnswer, ObjectState};
 pub use self::event::{Change, Malformed, changes};
 pub use self::inquiry::Inquiry;
 pub use self::listener::{EventBatch, Heard, Listener};
-pub use self::listing::{Listing, ListingPage, ListingPart};
+pub use self::listing::{Listing, ListingPage, ListingPart, Sidecar};
+pub use self::metadata::{ObjectMetadata, metadata_version};
 pub use self::network::Network;
 pub use self::prefix::S3Prefix;
 pub use self::scope::ListingScope;

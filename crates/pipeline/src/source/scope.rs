@@ -4,8 +4,9 @@ use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use super::S3Prefix;
 use super::failure;
+use super::metadata;
 use super::prefix::LONGEST_KEY;
-use crate::config::SourceConfig;
+use crate::config::{MetadataPlace, SourceConfig};
 use crate::failure::Failure;
 use crate::s3::{S3Uri, reachable};
 use crate::settings::Settings;
@@ -25,6 +26,7 @@ pub struct ListingScope {
     exclude: GlobSet,
     max_size: u64,
     allowed: Vec<String>,
+    metadata: Vec<MetadataPlace>,
 }
 
 impl ListingScope {
@@ -49,6 +51,7 @@ impl ListingScope {
             exclude: globs(&config.exclude)?,
             max_size: config.max_size.unwrap_or(settings.max_document_size),
             allowed: allowed.to_vec(),
+            metadata: config.metadata.clone(),
         })
     }
 
@@ -59,16 +62,43 @@ impl ListingScope {
 
     /// Returns whether an object with this key is wanted, whatever its size.
     ///
-    /// A key that ends with a slash is a folder's marker, as consoles make them, and no document. One that S3 would not
-    /// have is not wanted either: its row could not be written.
+    /// A key that ends with a slash is a folder's marker, as consoles make them, and no document; nor is a sidecar, if they are
+    /// read. One that S3 would not have is not wanted either: its row could not be written.
     pub fn wants_key(&self, key: &str) -> bool {
         let Some(below) = key.strip_prefix(self.prefix.prefix()) else { return false };
         !key.ends_with('/')
+            && !self.is_sidecar(key)
             && key.len() <= LONGEST_KEY
             && !key.contains('\0')
             && self.include.as_ref().is_none_or(|globs| globs.is_match(below))
             && !self.exclude.is_match(below)
             && self.is_addressable(key)
+    }
+
+    /// Returns the key of the wanted object that an object with this key makes different: that itself, or the one whose
+    /// sidecar it is.
+    pub fn document_of<'a>(&self, key: &'a str) -> Option<&'a str> {
+        self.document_of_sidecar(key).or_else(|| self.wants_key(key).then_some(key))
+    }
+
+    /// Returns the key of the wanted object whose sidecar has this key. There may be no such object.
+    pub fn document_of_sidecar<'a>(&self, key: &'a str) -> Option<&'a str> {
+        let document = metadata::document_of(key).filter(|_| self.reads_sidecars())?;
+        self.wants_key(document).then_some(document)
+    }
+
+    fn is_sidecar(&self, key: &str) -> bool {
+        self.reads_sidecars() && metadata::document_of(key).is_some()
+    }
+
+    /// The places that the metadata of an object is read from.
+    pub fn metadata(&self) -> &[MetadataPlace] {
+        &self.metadata
+    }
+
+    /// Returns whether the files beside objects are read.
+    pub fn reads_sidecars(&self) -> bool {
+        self.metadata.contains(&MetadataPlace::Sidecar)
     }
 
     /// Returns whether the object's address is allowed, and means this object: one that ends like a
@@ -134,6 +164,35 @@ mod tests {
         {
             assert!(!docs.wants_key(key), "{key}");
         }
+    }
+
+    #[test]
+    fn a_sidecar_is_no_object_of_its_own_where_sidecars_are_read() {
+        let config = SourceConfig {
+            include: vec!["*.md".to_owned()],
+            metadata: vec![MetadataPlace::Sidecar],
+            ..SourceConfig::default()
+        };
+        let reads = ListingScope::new("s3://b/docs/", &config, &Settings::default()).unwrap();
+        assert_eq!(reads.document_of("docs/a.md.metadata.json"), Some("docs/a.md"));
+        assert_eq!(reads.document_of("docs/a.md"), Some("docs/a.md"));
+        // Of what is not wanted, of a folder, of another sidecar, and elsewhere.
+        for key in [
+            "a.txt",
+            ".metadata.json",
+            "x/.metadata.json",
+            "a.md.metadata.json.metadata.json",
+            "../a.md.metadata.json",
+        ] {
+            assert_eq!(reads.document_of(&format!("docs/{key}")), None, "{key}");
+        }
+
+        let all =
+            ListingScope::new("s3://b/", &SourceConfig { include: vec![], ..config }, &Settings::default())
+                .unwrap();
+        assert!(!all.wants_key("a.md.metadata.json") && all.wants_key("metadata.json"));
+        let does_not = scope("s3://b/", &[], &[]);
+        assert_eq!(does_not.document_of("a.md.metadata.json"), Some("a.md.metadata.json"));
     }
 
     #[test]

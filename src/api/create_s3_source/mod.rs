@@ -1,14 +1,15 @@
 //! `ai.create_s3_source`.
 
-use pgrx::datum::{Array, Interval};
-use pgrx::prelude::*;
+mod arguments;
+
+use pgrx::datum::Interval;
 use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::config::SourceConfig;
-use pgai_rs_pipeline::config::{S3Access, UrlStyle};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::source::{ListingScope, S3Prefix};
 
+use self::arguments::SourceRequest;
 use super::quota;
 use super::visibility::sees_s3_source;
 use crate::access::source as access;
@@ -29,65 +30,10 @@ use crate::pg::sql::{self, ident, qualified};
 use crate::source::{entry, seen_name, target};
 use crate::trigger::wake;
 
-/// The arguments of the call.
-struct SourceRequest {
-    target: String,
-    uri: String,
-    name: Option<String>,
-    config: SourceConfig,
-    schedule: Option<Interval>,
-    if_not_exists: bool,
-}
-
-#[pg_extern(sql = false)]
-#[allow(clippy::too_many_arguments)]
-fn create_s3_source(
-    target: Option<&str>,
-    uri: Option<&str>,
-    name: Option<&str>,
-    include: Option<Array<'_, &str>>,
-    exclude: Option<Array<'_, &str>>,
-    max_size: Option<i64>,
-    schedule: Option<Interval>,
-    queue_url: Option<&str>,
-    aws_role_arn: Option<&str>,
-    region: Option<&str>,
-    endpoint: Option<&str>,
-    url_style: Option<&str>,
-    anonymous: Option<bool>,
-    head_objects: Option<bool>,
-    if_not_exists: Option<bool>,
-) -> Result<i32, pg_sys::panic::ErrorReport> {
-    let owned = |text: Option<&str>| text.map(str::to_owned);
-    let config = SourceConfig {
-        include: texts(include),
-        exclude: texts(exclude),
-        max_size: max_size.map(positive).transpose()?,
-        queue_url: owned(queue_url),
-        head_objects: head_objects.unwrap_or(true),
-        s3: S3Access {
-            aws_role_arn: owned(aws_role_arn),
-            region: owned(region),
-            endpoint: owned(endpoint),
-            url_style: url_style.map(style).transpose()?,
-            anonymous: anonymous.unwrap_or(false),
-            ..S3Access::default()
-        },
-    };
-    Ok(create(SourceRequest {
-        target: target.ok_or_else(|| not_null("target"))?.to_owned(),
-        uri: uri.ok_or_else(|| not_null("uri"))?.to_owned(),
-        name: owned(name),
-        config,
-        schedule,
-        if_not_exists: if_not_exists.unwrap_or(false),
-    })?)
-}
-
 fn create(request: SourceRequest) -> Result<i32, PgError> {
     let prefix = S3Prefix::parse(&request.uri).map_err(refused)?;
     validate_schedule(request.schedule)?;
-    let relation = find_or_create(&request.target)?;
+    let relation = find_or_create(&request.target, !request.config.metadata.is_empty())?;
     with_pinned_path(|| declare(request, &prefix, &relation))
 }
 
@@ -100,7 +46,7 @@ fn declare(request: SourceRequest, prefix: &S3Prefix, relation: &Relation) -> Re
     access::require_allowed(&config, &request.uri, relation.owner)?;
     ListingScope::new(&request.uri, &config, &guc::pipeline()).map_err(refused)?;
     target::require_table(relation)?;
-    target::require_columns(relation)?;
+    target::require_columns(relation, !config.metadata.is_empty())?;
     target::require_unique(relation)?;
     require_usage(relation)?;
 
@@ -140,10 +86,6 @@ fn existing(name: &str, relation: &Relation, if_not_exists: bool) -> Result<Opti
     Ok(Some(existing))
 }
 
-fn texts(array: Option<Array<'_, &str>>) -> Vec<String> {
-    array.map(|texts| texts.iter().flatten().map(str::to_owned).collect()).unwrap_or_default()
-}
-
 /// Returns the error for an argument that is null but must be given.
 pub fn not_null(argument: &str) -> PgError {
     PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, format!("{argument} must not be null"))
@@ -160,22 +102,6 @@ fn duplicate(message: String) -> PgError {
 /// Returns an error (42501) for something that the caller has no right to.
 pub fn not_allowed(message: impl Into<String>) -> PgError {
     PgError::new(PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE, message)
-}
-
-fn positive(size: i64) -> Result<u64, PgError> {
-    u64::try_from(size)
-        .ok()
-        .filter(|size| *size > 0)
-        .ok_or_else(|| invalid("max_size must be a positive number of bytes"))
-}
-
-fn style(style: &str) -> Result<UrlStyle, PgError> {
-    match style {
-        "vhost" => Ok(UrlStyle::VirtualHosted),
-        "path" => Ok(UrlStyle::Path),
-        _ => Err(invalid(format!("invalid url_style {style:?}"))
-            .with_hint("Write vhost (https://bucket.host/key) or path (https://host/bucket/key).")),
-    }
 }
 
 /// Returns the error for an address or a glob that the pipeline rejects.
@@ -211,7 +137,7 @@ fn validate_schedule(schedule: Option<Interval>) -> Result<(), PgError> {
 
 /// Returns the table with this name, resolved with the caller's search path; creates it if there is none. Nothing
 /// but the name is looked up there.
-fn find_or_create(name: &str) -> Result<Relation, PgError> {
+fn find_or_create(name: &str, with_metadata: bool) -> Result<Relation, PgError> {
     let plain = name.rsplit('.').next().unwrap_or(name).trim_matches('"').to_lowercase();
     lock::on(Named::Relation, &plain);
     if let Some(relation) = find(name)? {
@@ -226,7 +152,7 @@ fn find_or_create(name: &str) -> Result<Relation, PgError> {
         Some([schema, table]) => qualified(schema, table),
         _ => return Err(invalid(format!("{name:?} is not the name of a table"))),
     };
-    target::create(&quoted)?;
+    target::create(&quoted, with_metadata)?;
 
     let relation = find(name)?.ok_or_else(|| {
         invalid(format!("{name:?} is not the name of a table")).with_hint("Write the name as schema.table.")
@@ -378,12 +304,15 @@ fn next_id() -> Result<i32, PgError> {
     }
 }
 
-/// Creates the table of seen keys. It is unlogged: after a crash the listing starts over anyway.
+/// Creates the table of seen keys. It is unlogged: after a crash the listing starts over anyway. `sidecar` is the version of
+/// a sidecar, whose document has the address; NULL for a document itself.
 fn create_seen(id: i32, relation: &Relation) -> Result<(), PgError> {
     let seen = qualified("ai", &seen_name(id));
     as_superuser(|| {
         sql::execute(
-            &format!("CREATE UNLOGGED TABLE {seen} (run int8 NOT NULL, uri text COLLATE \"C\" NOT NULL)"),
+            &format!(
+                "CREATE UNLOGGED TABLE {seen} (run int8 NOT NULL, uri text COLLATE \"C\" NOT NULL, sidecar text)"
+            ),
             &[],
         )?;
         sql::execute(&format!("CREATE INDEX ON {seen} (run, uri)"), &[])
