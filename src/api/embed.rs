@@ -301,7 +301,7 @@ fn ask(asked: &Asked, input: &QueryInput, vectorizer: Option<i32>) -> Result<Emb
     let settings = guc::pipeline();
     let Asked { embedding, author, key, is_question } = asked;
     let (author, key) = (*author, key.clone());
-    let model = embed::model_name(embedding, author, &settings).ok();
+    let model = embed::model_name(embedding, &settings).ok();
     let query = QueryBill::open(vectorizer, Asking::Embedding, model, tokens)?;
     spending::spend_in_session(tokens)?;
 

@@ -83,7 +83,7 @@ impl Active {
                 s3.author = author;
             }
             let account = spending::account_of(&counters.quotas, vectorizer.owner);
-            let model = embed::model_name(&vectorizer.config.embedding, author, &guc::pipeline()).ok();
+            let model = embed::model_name(&vectorizer.config.embedding, &guc::pipeline()).ok();
             let meter = usage::meter_of(&counters.ledger, entry, model);
             let configuration = words::configuration_of(&vectorizer.config.search, vectorizer.owner)?;
             watch.add(configuration.iter().flat_map(Configuration::basis));

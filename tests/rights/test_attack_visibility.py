@@ -3,16 +3,10 @@
 import psycopg
 import pytest
 from support import vectorizer
+from support.public import PUBLIC
 from support.two_roles import Role, alice, mallory, roles  # noqa: F401
 from support.wait import settles
 
-# What everybody with USAGE on the schema may read: found, so that a new table or view is looked at without anybody's thinking of it.
-PUBLIC = """
-    SELECT c.oid::regclass::text FROM pg_class c
-    WHERE c.relnamespace = 'ai'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
-      AND has_table_privilege('public', c.oid, 'SELECT')
-    ORDER BY 1
-"""
 # Of whose rows something is written there.
 OF_SOMEBODY = {
     "ai.vectorizer", "ai._vectorizer_binding", "ai.vectorizer_status", "ai.vectorizer_errors", "ai.vectorizer_health",

@@ -44,7 +44,8 @@ class Fault:
     slow (the second half of the body comes when the stub ends), broken (JSON that breaks off),
     count (one vector less), dimensions (one element less), nan, huge, duplicate_index, reverse (the order,
     with the right indexes); of a request for relevance, what of it makes sense for scores. `nan` and `huge` (more than half
-    precision can hold) are of the input `of`, or the first. Or vectors of so many `dimensions`.
+    precision can hold) are of the input `of`, or the first. Or vectors of so many `dimensions`, or an answer that says that so many
+    `tokens` are billed.
     """
 
     times: float = 1
@@ -55,6 +56,7 @@ class Fault:
     spoil: str | None = None
     of: str | None = None
     dimensions: int | None = None
+    tokens: int | None = None
 
 
 class Stub:
@@ -212,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             reverse = self.stub.reverse or spoil == "reverse"
             ranks = self.path.endswith("/rerank")
-            payload = _ranked_payload(request, spoil, self.path) if ranks else _payload(request, fault, reverse)
+            payload = _ranked_payload(request, fault, self.path) if ranks else _payload(request, fault, reverse)
             half = len(payload) // 2
             if spoil == "broken":
                 self._send(200, payload[:half], told)
@@ -254,15 +256,17 @@ def _payload(request: Request, fault: Fault | None, reverse: bool) -> bytes:
     if reverse:
         items.reverse()
     # As many tokens as a client would estimate: a quarter of the bytes.
-    tokens = sum(len(text.encode()) for text in request.inputs) // 4
+    estimated = sum(len(text.encode()) for text in request.inputs) // 4
+    tokens = fault.tokens if fault and fault.tokens is not None else estimated
     return (
         f'{{"object":"list","data":[{",".join(items)}],"model":{json.dumps(request.model)},'
         f'"usage":{{"prompt_tokens":{tokens},"total_tokens":{tokens}}}}}'
     ).encode()
 
 
-def _ranked_payload(request: Request, spoil: str | None, path: str) -> bytes:
+def _ranked_payload(request: Request, fault: Fault | None, path: str) -> bytes:
     """Scores, the best first, as the wire of the path has them: Voyage AI's is below a folder of that name."""
+    spoil = fault.spoil if fault else None
     scores = [vectors.relevance(request.question, text) for text in request.inputs]
     if spoil == "nan":
         scores[0] = float("nan")
@@ -272,7 +276,8 @@ def _ranked_payload(request: Request, spoil: str | None, path: str) -> bytes:
     items = [{"index": 0 if spoil == "duplicate_index" else index, name: scores[index]} for index in order]
     if is_tei:
         return json.dumps(items).encode()
-    return json.dumps({"data" if path.endswith("/voyage/rerank") else "results": items, "model": request.model}).encode()
+    usage = {"usage": {"total_tokens": fault.tokens}} if fault and fault.tokens is not None else {}
+    return json.dumps({"data" if path.endswith("/voyage/rerank") else "results": items, "model": request.model} | usage).encode()
 
 
 def _ollama_payload(request: Request) -> bytes:

@@ -57,13 +57,27 @@ impl Usage {
     }
 }
 
-/// A model, as usage and prices name it.
+/// The largest numbers of bytes of a model's name and of its server's. They are part of the key of `ai._usage`, and a B-tree of
+/// Postgres has entries of 2,704 bytes at most.
+const LONGEST_MODEL: usize = 256;
+const LONGEST_SERVER: usize = 300;
+
+/// A model, as usage and prices name it. What users write may be of any length, so [`new`](Self::new) cuts it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModelName {
     /// Its provider and its name, as LiteLLM writes them: `openai/text-embedding-3-small`.
     pub model: String,
-    /// The server that is asked, without a path; empty for the provider's own.
+    /// The server that is asked, without a path; empty for the provider's own, and `default` for another that the administrator has
+    /// set.
     pub server: String,
+}
+
+impl ModelName {
+    /// Returns the name of a model of a server, each up to a length.
+    pub fn new(model: &str, server: &str) -> Self {
+        let up_to = |text: &str, most: usize| text[..text.floor_char_boundary(most)].to_owned();
+        ModelName { model: up_to(model, LONGEST_MODEL), server: up_to(server, LONGEST_SERVER) }
+    }
 }
 
 /// The name under which use is counted.
@@ -187,6 +201,18 @@ pub(crate) struct Size {
     pub bytes: u64,
     /// Their tokens, as estimated.
     pub tokens: u64,
+    /// The most tokens that can be billed for them; see [`most_tokens`].
+    pub most_tokens: u64,
+}
+
+/// The number of tokens that a provider may bill for an input beside those of its text: marks of its beginning and its end, and an
+/// instruction that goes before it.
+const TOKENS_PER_INPUT: u64 = 100;
+
+/// Returns the most tokens that can be billed for inputs of so many bytes: no vocabulary has more tokens than bytes, but for a few
+/// characters that a model spells out. Who answers may say any number, and it would count in the budgets of others.
+pub(crate) fn most_tokens(inputs: u64, bytes: u64) -> u64 {
+    bytes.saturating_add(inputs.saturating_mul(TOKENS_PER_INPUT))
 }
 
 /// The bill for a question to a model: what its requests cost, as they are sent and answered. It holds as well if nobody
@@ -236,11 +262,11 @@ impl Bill {
         charge.unsaid = charge.unsaid.saturating_sub(size.tokens);
     }
 
-    /// Notes the number of tokens that the answer to a request says are billed.
+    /// Notes the number of tokens that the answer to a request says are billed. It is believed as far as it can be meant.
     pub(crate) fn said(&self, size: Size, tokens: u64) {
         let mut charge = self.charge();
         charge.unsaid = charge.unsaid.saturating_sub(size.tokens);
-        charge.said = charge.said.saturating_add(tokens);
+        charge.said = charge.said.saturating_add(tokens.min(size.most_tokens));
         charge.said_bytes += size.bytes;
     }
 
@@ -297,7 +323,7 @@ mod tests {
     use super::*;
 
     fn size(inputs: u64, tokens: u64) -> Size {
-        Size { inputs, bytes: 4 * tokens, tokens }
+        Size { inputs, bytes: 4 * tokens, tokens, most_tokens: most_tokens(inputs, 4 * tokens) }
     }
 
     #[test]
@@ -336,6 +362,16 @@ mod tests {
         bill.sent(size(1, 1));
         bill.not_sent(size(1, 1));
         assert_eq!(bill.usage(), Usage { requests: 1, inputs: 1, bytes: 4, ..Usage::default() });
+    }
+
+    #[test]
+    fn a_server_is_believed_no_more_tokens_than_can_be_meant() {
+        for (said, counted) in [(440, 440), (441, 440), (u64::MAX, 440)] {
+            let bill = Bill::default();
+            bill.sent(size(4, 10));
+            bill.said(size(4, 10), said);
+            assert_eq!(bill.usage().tokens, counted);
+        }
     }
 
     #[test]

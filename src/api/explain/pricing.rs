@@ -46,7 +46,7 @@ pub enum Counting {
 /// Returns what is known of a model. Raises a notice if its price is not.
 pub fn of(embedding: &Embedding, author: Author) -> Result<Price, PgError> {
     let settings = guc::pipeline();
-    let model = embed::model_name(embedding, author, &settings).map_err(refused)?;
+    let model = embed::model_name(embedding, &settings).map_err(refused)?;
     let limits = RequestLimits::of(embedding, author, &settings).map_err(refused)?;
     let args = || [model.model.clone().into(), model.server.clone().into()];
 

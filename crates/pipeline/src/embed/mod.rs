@@ -6,6 +6,7 @@
 //! * `litellm`: LiteLLM's names and options
 //! * `egress`, `database_key`: which servers may be asked, and which of them get a key
 //! * `model`, `endpoint`: a provider's model, and where and with what it is asked
+//! * `name`: its name, by which usage is counted
 //!
 //! Asking it:
 //!
@@ -35,6 +36,7 @@ mod identity;
 mod limits;
 mod litellm;
 mod model;
+mod name;
 pub mod offline;
 mod pacing;
 mod price;

@@ -7,6 +7,7 @@ use super::endpoint::{Endpoint, LocalServer};
 use super::error::{invalid, invalid_base_url};
 use super::litellm;
 use super::model::Model;
+use super::name::{Address, name_of};
 use super::provider::{
     LOCAL_OLLAMA, Provider, bedrock_address, bedrock_region, bedrock_role_arn, vertex_address,
 };
@@ -18,6 +19,10 @@ use crate::secret::ApiKey;
 use crate::server_url::ServerUrl;
 use crate::settings::Settings;
 use crate::usage::ModelName;
+
+/// The largest number of bytes of the name of a model that is declared. The longest that providers have are ARNs of Amazon Bedrock, of
+/// about 120; usage is counted by the name ([`ModelName`]).
+const LONGEST_NAME: usize = 200;
 
 /// Finds the model that a vectorizer's provider is asked for with this purpose.
 ///
@@ -101,7 +106,19 @@ pub fn check(
     key: Option<&ApiKey>,
     settings: &Settings,
 ) -> Result<(), Failure> {
+    check_length(Declared::read(embedding)?.name)?;
     resolve(embedding, author, key.cloned(), settings, Purpose::Document)?.check_dimensions()
+}
+
+/// Errors (`invalid_embedding`) if a model's name is longer than one that is declared may be.
+fn check_length(name: &str) -> Result<(), Failure> {
+    match name.len() {
+        0..=LONGEST_NAME => Ok(()),
+        length => Err(invalid(
+            format!("the name of the model has {length} bytes, but may have {LONGEST_NAME} at most"),
+            "Specify the name by which its provider knows it.",
+        )),
+    }
 }
 
 /// Errors unless the administrator still allows what a vectorizer's author declared.
@@ -121,26 +138,19 @@ pub fn permit(
     declaration.permit(settings).map(drop)
 }
 
-/// Returns the name of the model that a vectorizer's provider is asked for.
+/// Returns the name of the model that a vectorizer's provider is asked for, whether it may be asked or not.
 ///
 /// # Errors
 ///
-/// Fails as [`check`] does, but for dimensions.
-pub fn model_name(embedding: &Embedding, author: Author, settings: &Settings) -> Result<ModelName, Failure> {
-    let Model { provider, endpoint } = resolve(embedding, author, None, settings, Purpose::Document)?;
-    Ok(name_of(provider, &endpoint))
-}
-
-/// Returns the name of a model of a server. A server is named unless it is the provider's own: those of Azure OpenAI and Amazon
-/// Bedrock are, wherever they are.
-pub(super) fn name_of(provider: Provider, endpoint: &Endpoint) -> ModelName {
-    let is_providers = endpoint.at_home || matches!(provider, Provider::Azure | Provider::Bedrock);
-    let server = match (&endpoint.socket, ServerUrl::parse(&endpoint.base_url)) {
-        _ if is_providers => String::new(),
-        (None, Ok(url)) => url.url().origin().ascii_serialization(),
-        _ => endpoint.base_url.clone(),
-    };
-    ModelName { model: format!("{}/{}", provider.profile().prefix, endpoint.model), server }
+/// `invalid_embedding`, if the config can't work with any server.
+pub fn model_name(embedding: &Embedding, settings: &Settings) -> Result<ModelName, Failure> {
+    let Declared { provider, name, base_url, parameters } = Declared::read(embedding)?;
+    provider.check_name(name)?;
+    if let Some(url) = &base_url {
+        return Ok(name_of(provider, name, Address::Declared(url)));
+    }
+    let url = default_base_url(provider, &parameters, settings)?;
+    Ok(name_of(provider, name, Address::Default(&url)))
 }
 
 /// The identity that a provider is asked with, if it is one of AWS'; the operator decides who may use it.
@@ -280,25 +290,10 @@ mod tests {
     }
 
     #[test]
-    fn a_model_is_named_with_its_server_unless_that_is_the_providers_own() {
-        let named = |config: serde_json::Value, settings: &Settings| {
-            let embedding: Embedding = serde_json::from_value(config).unwrap();
-            let name = model_name(&embedding, Author::Superuser, settings).unwrap();
-            (name.model, name.server)
-        };
-        let name = |model: &str, server: &str| (model.to_owned(), server.to_owned());
-        let openai = serde_json::json!({"implementation": "openai", "model": "m", "dimensions": 3});
-        assert_eq!(named(openai.clone(), &Settings::default()), name("openai/m", ""));
-        let elsewhere = Settings { openai_base_url: "http://gpu:8000/v1".to_owned(), ..Settings::default() };
-        assert_eq!(named(openai, &elsewhere), name("openai/m", "http://gpu:8000"));
-        let local = serde_json::json!({
-            "implementation": "openai", "model": "m", "dimensions": 3, "base_url": "unix:/run/model.sock"});
-        let socket = "unix:/run/model.sock".to_owned();
-        let allowed = Settings { allowed_base_urls: vec![socket], ..Settings::default() };
-        assert_eq!(named(local, &allowed), name("openai/m", "unix:/run/model.sock"));
-        let azure = serde_json::json!({"implementation": "litellm", "model": "azure/mine", "dimensions": 3,
-            "extra_options": {"api_base": "https://my.openai.azure.com"}});
-        assert_eq!(named(azure, &Settings::default()), name("azure/mine", ""));
+    fn a_name_longer_than_any_models_is_refused_where_it_is_declared() {
+        assert_eq!(objection(&openai(&"m".repeat(200), 3, Some("http://localhost/v1"))), None);
+        let refused = objection(&openai(&"m".repeat(201), 3, None)).unwrap();
+        assert_eq!(refused, "the name of the model has 201 bytes, but may have 200 at most");
     }
 
     #[test]

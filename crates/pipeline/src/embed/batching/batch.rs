@@ -188,7 +188,7 @@ mod tests {
         }
 
         let bill = Bill::default();
-        let size = Size { inputs: 3, bytes: 16, tokens: 4 };
+        let size = Size { inputs: 3, bytes: 16, tokens: 4, most_tokens: 100 };
         bill.sent(size);
         bill.said(size, 100);
         batch.charge(&bill);

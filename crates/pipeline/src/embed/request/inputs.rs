@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::embed::limits::pack::estimated_tokens;
-use crate::usage::Size;
+use crate::usage::{Size, most_tokens};
 
 /// The largest number of bytes of a token that is written as a number, its comma included.
 const BYTES_PER_TOKEN: usize = 11;
@@ -40,7 +40,8 @@ impl<'a> Inputs<'a> {
             Inputs::Texts(texts) => texts.iter().map(|text| estimated_tokens(text)).sum(),
             Inputs::Tokens(tokens) => tokens.len(),
         };
-        Size { inputs: self.count() as u64, bytes: self.bytes() as u64, tokens: tokens as u64 }
+        let (inputs, bytes) = (self.count() as u64, self.bytes() as u64);
+        Size { inputs, bytes, tokens: tokens as u64, most_tokens: most_tokens(inputs, bytes) }
     }
 
     /// Returns the texts of the inputs, which nobody may find in what is told of an answer.

@@ -24,7 +24,7 @@ use crate::embed::request::refusal::ProviderRefusal;
 use crate::failure::Failure;
 use crate::network::HttpClients;
 use crate::secret::ApiKey;
-use crate::usage::{Bill, Size};
+use crate::usage::{Bill, Size, most_tokens};
 
 /// A client of one server.
 pub(super) struct Client {
@@ -137,8 +137,15 @@ impl Client {
 
 /// Returns the size of a request: the model reads the question with each text.
 fn size(question: &str, texts: &[Arc<str>]) -> Size {
-    let bytes = question.len() + texts.iter().map(|text| text.len()).sum::<usize>();
-    Size { inputs: texts.len() as u64, bytes: bytes as u64, tokens: tokens(question, texts) }
+    let inputs = texts.len() as u64;
+    let of_texts: u64 = texts.iter().map(|text| text.len() as u64).sum();
+    let of_question = question.len() as u64;
+    Size {
+        inputs,
+        bytes: of_question + of_texts,
+        tokens: tokens(question, texts),
+        most_tokens: most_tokens(inputs, of_texts + inputs * of_question),
+    }
 }
 
 /// An answer with the status of a success.

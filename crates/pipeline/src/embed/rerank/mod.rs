@@ -17,9 +17,10 @@ use std::sync::Arc;
 use self::client::Client;
 use self::error::RerankError;
 use self::resolve::resolve;
+use super::endpoint::Endpoint;
 use super::limits::pack::{Limits, estimated_tokens};
+use super::name::{Address, name_of};
 use super::query::{clients, in_requests, with_retries};
-use super::resolve::name_of;
 use crate::config::{Author, Reranking};
 use crate::failure::Failure;
 use crate::secret::ApiKey;
@@ -83,7 +84,13 @@ pub fn model_name(
     settings: &Settings,
 ) -> Result<ModelName, Failure> {
     let server = resolve(reranking, author, key.cloned(), settings)?;
-    Ok(name_of(self::resolve::provider(server.protocol), &server.endpoint))
+    let Endpoint { model, base_url, .. } = &server.endpoint;
+    // Without one, it is the provider's own.
+    let address = match &reranking.base_url {
+        Some(url) => Address::Declared(url),
+        None => Address::Default(base_url),
+    };
+    Ok(name_of(self::resolve::provider(server.protocol), model, address))
 }
 
 /// Estimates the tokens that are spent on asking about these texts: a model reads the question with each of them.
