@@ -309,7 +309,7 @@ fn ask(asked: &Asked, input: &QueryInput, vectorizer: Option<i32>) -> Result<Emb
         QueryInput::Tokens(tokens) => wait(embed::embed_tokens(embedding, author, key, &settings, tokens))?,
         QueryInput::Text { text, input_type } if *is_question => {
             let input_type = input_type.as_deref();
-            wait(embed::embed_query(embedding, author, key, &settings, text, input_type, &query.bill))?
+            wait(embed::embed_query(embedding, author, key, &settings, text, input_type, query.bill()))?
         }
         QueryInput::Text { text, .. } => {
             let texts = slice::from_ref(text);

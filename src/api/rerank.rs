@@ -90,7 +90,7 @@ impl CallersReranker {
         let query = QueryBill::open(self.vectorizer, Asking::Reranking, model, tokens)?;
         spending::spend_in_session(tokens)?;
         let answer =
-            rerank::relevance(&self.config, self.author, key, &settings, &self.question, texts, &query.bill);
+            rerank::relevance(&self.config, self.author, key, &settings, &self.question, texts, query.bill());
         Ok(match await_answer(timeout, answer)? {
             Some(Ok(relevance)) => Ok(relevance),
             Some(Err(RerankError::Down(failure))) => Err(Trouble { is_down: true, error: failed(failure) }),

@@ -19,6 +19,7 @@ use crate::guc::{
 };
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
+use crate::pg::exit::AtExit;
 use crate::pg::identity::{as_superuser, current_user, is_superuser, session_user};
 use crate::pg::role_settings::{last_of, set_for_database, set_for_role};
 use crate::pg::sql;
@@ -137,13 +138,17 @@ pub struct LoadedInSession {
     quotas: Arc<Quotas>,
     /// `None` for superusers, who have no quota.
     role: Option<pg_sys::Oid>,
+    /// The session may end while it loads.
+    _at_exit: AtExit,
 }
 
 impl LoadedInSession {
     /// Begins with nothing.
     pub fn new() -> Self {
         let role = Some(who_asks()).filter(|role| !is_superuser(*role));
-        LoadedInSession { quotas: Arc::default(), role }
+        let quotas = Arc::new(Quotas::default());
+        let at_end = Arc::clone(&quotas);
+        LoadedInSession { quotas, role, _at_exit: AtExit::new(move || note_loaded(&at_end, role)) }
     }
 
     /// Returns the account that is charged by whatever loads.
@@ -153,16 +158,21 @@ impl LoadedInSession {
 
     /// Charges the role with what was loaded since the last call.
     pub fn note(&self) {
-        let bytes = self.quotas.take_unwritten().iter().map(|(_, _, spent)| spent.bytes).sum();
-        if let Some(role) = self.role.filter(|_| bytes > 0) {
-            note(role, Spent { tokens: 0, bytes });
-        }
+        note_loaded(&self.quotas, self.role);
     }
 }
 
 impl Drop for LoadedInSession {
     fn drop(&mut self) {
         self.note();
+    }
+}
+
+/// Charges a role with what these quotas have counted since the last call.
+fn note_loaded(quotas: &Quotas, role: Option<pg_sys::Oid>) {
+    let bytes = quotas.take_unwritten().iter().map(|(_, _, spent)| spent.bytes).sum();
+    if let Some(role) = role.filter(|_| bytes > 0) {
+        note(role, Spent { tokens: 0, bytes });
     }
 }
 

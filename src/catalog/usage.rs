@@ -4,6 +4,7 @@
 //! use. The worker writes both with its heartbeat, so that no row that is embedded costs a write more; a crash loses what was
 //! counted since.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -16,9 +17,10 @@ use super::spending::{day_number, who_asks};
 use super::vectorizer::{self, Entry};
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
+use crate::pg::exit::AtExit;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql;
-use crate::pg::transaction::transaction;
+use crate::pg::transaction::{subtransaction, transaction};
 use crate::shared::used::{self, Asking, UsedByQueries};
 
 /// Number of days for which the use is kept: a month can be compared with the same month of the year before.
@@ -50,12 +52,9 @@ fn nobodys(model: ModelName) -> Counted {
 
 /// The bill of a query, which is counted for its vectorizer when the query has its answer, or ends without one.
 pub struct QueryBill {
-    /// The bill.
-    pub bill: Bill,
-    vectorizer: Option<i32>,
-    role: u32,
-    asking: Asking,
-    model: Option<ModelName>,
+    open: Rc<OpenBill>,
+    /// The session may end while it waits for the answer.
+    _at_exit: AtExit,
 }
 
 impl QueryBill {
@@ -71,13 +70,35 @@ impl QueryBill {
             budget::require_left(vectorizer, model, tokens)?;
         }
         let role = who_asks().to_u32();
-        Ok(QueryBill { bill: Bill::default(), vectorizer, role, asking, model })
+        let open = Rc::new(OpenBill { bill: Bill::default(), vectorizer, role, asking, model });
+        let at_end = Rc::clone(&open);
+        Ok(QueryBill { open, _at_exit: AtExit::new(move || at_end.count()) })
+    }
+
+    /// Returns the bill.
+    pub fn bill(&self) -> &Bill {
+        &self.open.bill
     }
 }
 
 impl Drop for QueryBill {
-    /// Counts it, whatever became of the statement: what was sent was sent.
     fn drop(&mut self) {
+        self.open.count();
+    }
+}
+
+/// The bill of a query under way.
+struct OpenBill {
+    bill: Bill,
+    vectorizer: Option<i32>,
+    role: u32,
+    asking: Asking,
+    model: Option<ModelName>,
+}
+
+impl OpenBill {
+    /// Counts it, whatever became of the statement: what was sent was sent.
+    fn count(&self) {
         let usage = self.bill.usage();
         if let (Some(vectorizer), Some(model)) = (self.vectorizer, &self.model)
             && usage != Usage::default()
@@ -112,7 +133,11 @@ pub fn write(ledger: &Ledger) -> Result<(), PgError> {
     let of_queries = used::unwritten(this_database());
     let written = match of_documents.is_empty() && of_queries.is_empty() {
         true => Ok(()),
-        false => transaction(|| add_all(&of_documents, &of_queries)),
+        // Only if that can't be done: each subtransaction that writes takes an id.
+        false => transaction(|| add_all(&of_documents, &of_queries, together)).or_else(|error| {
+            pgrx::warning!("pgai_rs worker could not write the use of models in one transaction: {error}");
+            transaction(|| add_all(&of_documents, &of_queries, apart))
+        }),
     };
 
     let is_written = written.is_ok();
@@ -123,43 +148,65 @@ pub fn write(ledger: &Ledger) -> Result<(), PgError> {
     written.and(transaction(|| budget::load(ledger.budgets(), is_written)))
 }
 
-fn add_all(of_documents: &[(Arc<Counted>, Day, Usage)], of_queries: &[UsedByQueries]) -> Result<(), PgError> {
+/// A way to write one row: together with the others, or apart from them.
+type Way = fn(&dyn Fn() -> Result<(), PgError>) -> Result<(), PgError>;
+
+fn together(write: &dyn Fn() -> Result<(), PgError>) -> Result<(), PgError> {
+    write()
+}
+
+/// Writes in a subtransaction. What can never be written is dropped with a warning, so that it does not keep the rest from being
+/// written as well, now and ever after.
+fn apart(write: &dyn Fn() -> Result<(), PgError>) -> Result<(), PgError> {
+    match subtransaction(write) {
+        Err(error) if error.is_of_data() => {
+            pgrx::warning!("pgai_rs worker could not write a part of the use of models: {error}");
+            Ok(())
+        }
+        written => written,
+    }
+}
+
+fn add_all(
+    of_documents: &[(Arc<Counted>, Day, Usage)],
+    of_queries: &[UsedByQueries],
+    way: Way,
+) -> Result<(), PgError> {
     if !schema::has(c"_usage") {
         return Ok(());
     }
     as_superuser(|| {
         for (counted, day, usage) in of_documents {
-            add(counted, DOCUMENTS, *day, *usage)?;
+            way(&|| add(counted, DOCUMENTS, *day, *usage))?;
             let Counted { vectorizer, owner, model, .. } = &**counted;
             let charged = Charged { purpose: budget::DOCUMENTS, vectorizer, role: *owner, model };
-            budget::charge(&charged, *day, *usage)?;
+            way(&|| budget::charge(&charged, *day, *usage))?;
         }
-        add_queries(of_queries)?;
+        for query in of_queries {
+            add_query(query, way)?;
+        }
         budget::forget_old()?;
         forget_old()
     })
 }
 
-/// Adds what queries have used. The day is that of the taking over: a query just before midnight may count for the day after.
-fn add_queries(queries: &[UsedByQueries]) -> Result<(), PgError> {
-    for query in queries {
-        let entry = vectorizer::by_id(query.vectorizer)?;
-        let mut counted = match entry.as_ref().and_then(|entry| Some((entry, entry.uuid.as_ref()?))) {
-            Some((entry, uuid)) => counted(uuid, entry, query.model()),
-            // It was dropped since, or has lost a relation, or it is several.
-            None => nobodys(query.model()),
-        };
-        let (purpose, day) = (query.asking.into(), day_of(SystemTime::now()));
-        let Counted { vectorizer, model, .. } = &counted;
-        let charged = Charged { purpose: budget::QUERIES, vectorizer, role: query.role, model };
-        budget::charge(&charged, day, query.usage)?;
+/// Adds what a query has used. The day is that of the taking over: a query just before midnight may count for the day after.
+fn add_query(query: &UsedByQueries, way: Way) -> Result<(), PgError> {
+    let entry = vectorizer::by_id(query.vectorizer)?;
+    let mut counted = match entry.as_ref().and_then(|entry| Some((entry, entry.uuid.as_ref()?))) {
+        Some((entry, uuid)) => counted(uuid, entry, query.model()),
+        // It was dropped since, or has lost a relation, or it is several.
+        None => nobodys(query.model()),
+    };
+    let (purpose, day) = (query.asking.into(), day_of(SystemTime::now()));
+    let Counted { vectorizer, model, .. } = &counted;
+    let charged = Charged { purpose: budget::QUERIES, vectorizer, role: query.role, model };
+    way(&|| budget::charge(&charged, day, query.usage))?;
 
-        if !has_room(&counted, purpose, day)? {
-            counted.model = ModelName { model: String::new(), server: String::new() };
-        }
-        add(&counted, purpose, day, query.usage)?;
+    if !has_room(&counted, purpose, day)? {
+        counted.model = ModelName { model: String::new(), server: String::new() };
     }
-    Ok(())
+    way(&|| add(&counted, purpose, day, query.usage))
 }
 
 /// Returns whether a model is counted separately on a day: it is already, or fewer are than may be.

@@ -67,6 +67,12 @@ impl PgError {
         QueueError::is_costly(self)
     }
 
+    /// Returns whether the error is about what was to be written, so that writing it again fails again: data exceptions, violated
+    /// constraints, and limits of Postgres such as the size of a row of an index.
+    pub fn is_of_data(&self) -> bool {
+        matches!(self.sqlstate().get(..2), Some("22" | "23" | "54"))
+    }
+
     /// Adds a HINT.
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());

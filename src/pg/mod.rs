@@ -30,6 +30,7 @@
 //!
 //! * [`session`], [`database`]: the settings and the database of a background worker
 //! * [`wait`]: signals, latch, timeouts
+//! * [`exit`]: what must be done when the process ends in the middle of a statement
 //! * [`descriptors`], [`nice`]: file descriptors for the network; the priority at the CPU
 //! * [`random`]: random numbers
 
@@ -39,6 +40,7 @@ pub mod deadline;
 pub mod descriptors;
 pub mod discreet;
 pub mod error;
+pub mod exit;
 pub mod identity;
 pub mod interval;
 pub mod json;

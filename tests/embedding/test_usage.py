@@ -1,8 +1,10 @@
 """ai.vectorizer_usage says what was sent to models, and what they bill: as the model server itself counts it."""
 
 import os
+import secrets
 import signal
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import psycopg
@@ -124,6 +126,68 @@ def test_queries_count_whatever_becomes_of_their_transaction(counting, stub):
     estimated = sum((len(text) + 3) // 4 for text in sent)
     settles(lambda: db.sql(look), [
         ("queries", "openai/stub", 3, 3, 2), ("reranking", "huggingface/", 1, len(ranked.inputs), estimated)])
+
+
+def test_a_question_counts_whose_session_ends_while_it_waits(counting, stub):
+    """FATAL unwinds nothing."""
+    db = counting().db
+    vectorizer.create(db, stub.url, name="'rows'")
+    db.sql("SELECT ai.set_budget(1, 'tokens', vectorizer => 'rows', purpose => 'queries')")
+    with ThreadPoolExecutor() as other, db.connect() as session, stub.held():
+        asked = other.submit(session.execute, "SELECT ai.vectorizer_embed('rows', 'for')")
+        eventually(lambda: stub.waiting == 1, what="the question to be sent")
+        db.sql("SELECT pg_terminate_backend(%s)", [session.info.backend_pid])
+        with pytest.raises(psycopg.errors.AdminShutdown):
+            asked.result()
+    settles(lambda: db.sql("SELECT purpose, requests, tokens, estimated_tokens FROM ai.vectorizer_usage"), [("queries", 1, 1, 1)])
+    with pytest.raises(psycopg.errors.ConfigurationLimitExceeded):
+        db.sql("SELECT ai.vectorizer_embed('rows', 'more')")
+
+
+# Names
+
+
+def test_a_name_longer_than_any_models_is_not_declared(counting, stub):
+    db = counting().db
+    for length, makes in ((200, True), (201, False)):
+        embedding = f"ai.embedding_openai('{'m' * length}', 8, base_url => '{stub.url}')"
+        if makes:
+            vectorizer.create(db, stub.url, embedding=embedding)
+            continue
+        with pytest.raises(psycopg.errors.InvalidParameterValue, match="the name of the model has 201 bytes"):
+            vectorizer.create(db, stub.url, embedding=embedding, destination="ai.destination_table('another')")
+
+
+def test_a_name_without_end_stops_nobodys_counts(counting, stub):
+    """As a vectorizer of an earlier version may have one."""
+    db = counting().db
+    db.sql("CREATE TABLE other (id int PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url, name="'rows'")
+    vectorizer.create(db, stub.url, "other", name="'others'")
+    # No compression makes it fit into an index.
+    name = "".join(secrets.token_hex(4) for _ in range(1000))
+    db.sql("UPDATE ai._vectorizer_binding SET embedding = jsonb_set(embedding, '{model}', to_jsonb(%s::text)) WHERE vectorizer_id = 1", [name])
+    db.sql("UPDATE ai.vectorizer SET config = jsonb_set(config, '{embedding,model}', to_jsonb(%s::text)) WHERE id = 1", [name])
+    insert(db, range(1, 3))
+    insert(db, range(1, 3), "other")
+    vectorizer.in_step(db, ["id"])
+    vectorizer.in_step(db, ["id"], source="other", store="other_embedding_store")
+    look = "SELECT name, documents, left(model, 15) = 'openai/' || %s FROM ai.vectorizer_usage ORDER BY name"
+    settles(lambda: db.sql(look, [name[:8]]), [("others", 2, False), ("rows", 2, True)])
+
+
+def test_what_can_never_be_written_stops_nobodys_counts(counting, stub):
+    db = counting().db
+    db.sql("CREATE TABLE other (id int PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url, name="'rows'")
+    vectorizer.create(db, stub.url, "other", name="'others'")
+    db.sql("SELECT ai.set_budget(1000, 'tokens')")
+    db.sql("ALTER TABLE ai._usage ADD CHECK (name <> 'rows')")
+    insert(db, range(1, 3))
+    insert(db, range(1, 3), "other")
+    settles(lambda: db.sql("SELECT name, documents FROM ai.vectorizer_usage"), [("others", 2)])
+    # A budget has it all the same.
+    settles(lambda: db.value("SELECT used FROM ai.budgets"), billed(stub)["tokens"])
 
 
 def test_models_that_whoever_searches_names_are_told_apart_up_to_a_number(counting, stub):

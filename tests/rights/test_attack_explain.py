@@ -1,13 +1,15 @@
 """What is explained before it is done takes a session's memory and time, and what it loads is paid for."""
 
+import math
 import os
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import psycopg
 import pytest
-from support import egress
+from support import egress, s3_proxy
 from support.memory import LIMIT, MEGABYTE, limited, most_memory
-from support.wait import settles
+from support.wait import eventually, settles
 
 # Each of a text's characters but the last 2,000 becomes a chunk of so many.
 HARDLY_ADVANCING = "ai.chunking_recursive_character_text_splitter(2000, 1999, ARRAY[''])"
@@ -122,3 +124,30 @@ def test_an_archive_that_cannot_be_unpacked_is_loaded_all_the_same(loading):
     with pytest.raises(psycopg.Error):
         loading.db.sql("SELECT * FROM ai.parse_document(%s::text)", [loading.bucket.uri("broken.txt.gz")], user="mallory")
     settles(lambda: spent(loading), len(broken))
+
+
+def test_what_was_loaded_counts_if_the_session_ends_meanwhile(loading, s3):
+    """FATAL unwinds nothing."""
+    text = "words " * (MEGABYTE // 6)
+    with s3_proxy.before(s3) as proxy:
+        loading.db.cluster.configure(pgai_rs__allowed_s3_endpoints=proxy.url)
+        for key in ("there.txt", "never.txt"):
+            loading.bucket.put(key, text)
+            loading.db.sql("INSERT INTO mallory.document (body) VALUES (%s)", [loading.bucket.uri(key)])
+        proxy.fail("hang", math.inf, path="never.txt")
+        declared = explained(source="'mallory.document'::regclass",
+                             loading=f"ai.loading_uri('body', endpoint => '{proxy.url}', url_style => 'path')",
+                             embedding=f"ai.embedding_openai('stub', 8, base_url => '{loading.url}')")
+
+        def end_while_it_waits() -> bool:
+            before = len(proxy.answers)
+            with ThreadPoolExecutor() as other, loading.db.connect(user="mallory") as session:
+                asked = other.submit(session.execute, declared)
+                eventually(lambda: len(proxy.answers) > before, what="one object to be loaded")
+                loading.db.sql("SELECT pg_terminate_backend(%s)", [session.info.backend_pid])
+                with pytest.raises(psycopg.errors.AdminShutdown):
+                    asked.result()
+            return spent(loading) >= len(text)
+
+        # Whether the session has read it by then, is chance.
+        eventually(end_while_it_waits, what="what was loaded to be charged")
