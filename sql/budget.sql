@@ -56,14 +56,15 @@ LEFT JOIN ai._budget_used u ON u.budget = b.id
 LEFT JOIN ai.vectorizer v ON v.uuid = b.vectorizer
 LEFT JOIN pg_catalog.pg_roles r ON r.oid = b.role;
 
--- NULL as amount drops it. Of a vectorizer by its owner, else by a superuser.
+-- NULL as amount drops it; an amount that counts as used lets it begin anew. Of a vectorizer by its owner, else by a superuser.
 CREATE FUNCTION ai.set_budget(
     amount float8,
     unit text DEFAULT 'usd',
     period text DEFAULT 'month',
     vectorizer text DEFAULT NULL,
     role name DEFAULT NULL,
-    purpose text DEFAULT 'documents'
+    purpose text DEFAULT 'documents',
+    used float8 DEFAULT NULL
 ) RETURNS void
 LANGUAGE c VOLATILE SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'set_budget_wrapper';

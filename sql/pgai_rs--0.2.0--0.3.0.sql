@@ -177,7 +177,7 @@ DECLARE
     functions CONSTANT pg_catalog.text[] := ARRAY[
         'ai._catalog_changed()', 'ai._sees_all()', 'ai._sees_vectorizer(oid,oid,oid,oid)', 'ai._vectorizer_readable(oid)',
         'ai._vectorizer_pending(oid,oid,int8)', 'ai._watches_all()', 'ai._model_of(text)', 'ai._store_bytes(oid)',
-        'ai._budget_begins(text)', 'ai.set_budget(float8,text,text,text,name,text)',
+        'ai._budget_begins(text)', 'ai.set_budget(float8,text,text,text,name,text,float8)',
         'ai.set_secret(text,text,text)', 'ai.drop_secret(text)', 'ai._secret_is_readable(text)',
         'ai._vectorizer_bind_all()', 'ai._vectorizer_keep_rights()', 'ai.chunking_markdown(int4,text,bool)',
         'ai.destination_table(name,name,name,name,name,bool,text)', 'ai._destination_table_of_0_2(name,name,name,name,name)',

@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::named;
-use crate::catalog::budget::{self, BudgetOf, DOCUMENTS, QUERIES};
+use crate::catalog::budget::{self, BudgetOf, DOCUMENTS, QUERIES, SetBudget};
 use crate::catalog::ownership::require_owner;
 use crate::pg::error::PgError;
 use crate::pg::identity::{current_user, is_superuser};
@@ -23,16 +23,15 @@ fn set_budget(
     vectorizer: Option<&str>,
     role: Option<&CStr>,
     purpose: Option<&str>,
+    used: Option<f64>,
 ) -> Result<(), pg_sys::panic::ErrorReport> {
     let unit = one_of("unit", unit, ["tokens", "usd"])?;
     let period = one_of("period", period, ["day", "month"])?;
     let purpose = one_of("purpose", purpose, [DOCUMENTS, QUERIES])?;
-    if amount.is_some_and(|amount| !(0.0..=MOST).contains(&amount)) {
-        let error = PgError::new(
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            format!("amount must be between 0 and {MOST}"),
-        );
-        return Err(error.with_hint("NULL removes the budget.").into());
+    require_in_range("amount", amount, "NULL removes the budget.")?;
+    require_in_range("used", used, "NULL stands for what has been used.")?;
+    if amount.is_none() && used.is_some() {
+        return Err(removed_and_used().into());
     }
 
     let of = match (vectorizer, role) {
@@ -40,7 +39,7 @@ fn set_budget(
         (Some(name), None) => of_vectorizer(name)?,
         (None, role) => of_others(role)?,
     };
-    if !budget::set(&of, purpose, period, unit, amount)? {
+    if !budget::set(&SetBudget { of, purpose, period, unit, amount, used })? {
         pgrx::notice!("there is no such budget, skipping");
     }
     wake::worker_at_commit();
@@ -58,6 +57,23 @@ fn one_of<'a>(argument: &str, given: Option<&str>, words: [&'a str; 2]) -> Resul
         )
         .with_hint("See ai.set_budget() in the reference.")
     })
+}
+
+/// Errors if an amount is given that no budget can have.
+fn require_in_range(argument: &str, given: Option<f64>, hint: &str) -> Result<(), PgError> {
+    if given.is_none_or(|given| (0.0..=MOST).contains(&given)) {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+        format!("{argument} must be between 0 and {MOST}"),
+    )
+    .with_hint(hint))
+}
+
+fn removed_and_used() -> PgError {
+    PgError::new(PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE, "used must be null if amount is null")
+        .with_hint("A budget that is removed has nothing that was used.")
 }
 
 fn two_holders() -> PgError {

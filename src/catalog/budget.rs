@@ -196,39 +196,56 @@ pub enum BudgetOf {
     Database,
 }
 
-/// Sets a budget, of which is used by then what [`usage`](super::usage) says; `None` removes it. Returns whether there is one, or was
-/// one.
-pub fn set(
-    of: &BudgetOf,
-    purpose: &str,
-    period: &str,
-    unit: &str,
-    amount: Option<f64>,
-) -> Result<bool, PgError> {
-    let (vectorizer, role) = match of {
+/// A budget that is set.
+pub struct SetBudget<'a> {
+    /// Its holder.
+    pub of: BudgetOf,
+    /// `documents` or `queries`.
+    pub purpose: &'a str,
+    /// `day` or `month`.
+    pub period: &'a str,
+    /// `tokens` or `usd`.
+    pub unit: &'a str,
+    /// The most that may be used, in its unit; `None` removes the budget.
+    pub amount: Option<f64>,
+    /// The amount that counts as used in the present period; `None` for what [`usage`](super::usage) says if it is new, and else
+    /// for what it has used.
+    pub used: Option<f64>,
+}
+
+/// Sets a budget, or removes it. Returns whether there is one, or was one.
+pub fn set(budget: &SetBudget<'_>) -> Result<bool, PgError> {
+    let (vectorizer, role) = match &budget.of {
         BudgetOf::Vectorizer(uuid) => (uuid.as_str(), pg_sys::InvalidOid),
         BudgetOf::Role(role) => (NO_VECTORIZER, *role),
         BudgetOf::Database => (NO_VECTORIZER, pg_sys::InvalidOid),
     };
-    let statement = match amount {
-        Some(_) => SET,
-        None => {
-            "DELETE FROM ai._budget b
-             WHERE b.vectorizer = $1::uuid AND b.role = coalesce($2, 0::oid) AND b.purpose = $3 AND b.period = $4 AND b.unit = $5 AND $6::float8 IS NULL"
-        }
-    };
+    let SetBudget { purpose, period, unit, amount, used, .. } = *budget;
     let text = |text: &str| text.to_owned().into();
-    let args = [text(vectorizer), role.into(), text(purpose), text(period), text(unit), amount.into()];
+    let mut args = vec![text(vectorizer), role.into(), text(purpose), text(period), text(unit)];
+    let statement = match amount {
+        Some(amount) => {
+            args.extend([amount.into(), used.into()]);
+            SET
+        }
+        None => REMOVE,
+    };
     as_superuser(|| {
         forget_holders()?;
         Ok(sql::execute(statement, &args)? > 0)
     })
 }
 
-/// The statement that sets one. No role is NULL here, as pgrx passes an OID of zero. What queries of a role have used is not known.
+/// The statement that removes a budget. No role is NULL here and in [`SET`], as pgrx passes an OID of zero.
+const REMOVE: &str = "
+    DELETE FROM ai._budget b
+    WHERE b.vectorizer = $1::uuid AND b.role = coalesce($2, 0::oid) AND b.purpose = $3 AND b.period = $4 AND b.unit = $5";
+
+/// The statement that sets a budget. What queries of a role have used is not known. A budget that begins with an amount has another
+/// id from then on, under which nothing is counted yet: the worker may be about to write what is counted under the old one.
 const SET: &str = "
     INSERT INTO ai._budget AS b (vectorizer, role, purpose, period, unit, amount, before, since)
-    SELECT $1::uuid, coalesce($2, 0::oid), $3, $4, $5, $6, coalesce(w.used, 0), ai._budget_begins($4)
+    SELECT $1::uuid, coalesce($2, 0::oid), $3, $4, $5, $6, coalesce($7, w.used, 0), ai._budget_begins($4)
     FROM (SELECT sum(CASE $5 WHEN 'tokens' THEN u.tokens::float8 ELSE coalesce(u.usd, 0)::float8 END)
           FROM ai._usage_priced u
           WHERE u.day >= ai._budget_begins($4) AND (u.purpose = 'documents') = ($3 = 'documents')
@@ -239,10 +256,20 @@ const SET: &str = "
                          JOIN ai._vectorizer_binding i ON i.vectorizer_id = v.id
                          JOIN pg_catalog.pg_class c ON c.oid = i.source
                          WHERE v.uuid = u.vectorizer AND c.relowner = $2) END) AS w (used)
-    ON CONFLICT (vectorizer, role, purpose, period, unit) DO UPDATE SET amount = excluded.amount";
+    ON CONFLICT (vectorizer, role, purpose, period, unit) DO UPDATE
+    SET amount = excluded.amount,
+        id = CASE WHEN $7 IS NULL THEN b.id ELSE excluded.id END,
+        before = CASE WHEN $7 IS NULL THEN b.before ELSE excluded.before END,
+        since = CASE WHEN $7 IS NULL THEN b.since ELSE excluded.since END";
 
-/// Deletes the budgets of vectorizers and roles that are gone: a role's number may be given again.
+/// Deletes the budgets of vectorizers and roles that are gone: a role's number may be given again. Those that somebody else is
+/// about to delete are left to them: this transaction is the caller's, and may be kept open.
 fn forget_holders() -> Result<(), PgError> {
-    let forget = "DELETE FROM ai._budget b USING ai._budget_state s WHERE s.id = b.id AND s.name IS NULL";
+    let forget = "
+        WITH gone AS MATERIALIZED (
+            SELECT o.id FROM ai._budget o
+            WHERE o.id IN (SELECT s.id FROM ai._budget_state s WHERE s.name IS NULL)
+            FOR UPDATE SKIP LOCKED)
+        DELETE FROM ai._budget b USING gone g WHERE b.id = g.id";
     sql::execute(forget, &[]).map(drop)
 }

@@ -65,19 +65,23 @@ pub fn oldest(id: i32) -> Result<Option<Missed>, PgError> {
 /// it within a transaction.
 ///
 /// The row that is kept is locked meanwhile. If `ai.resync` is deleting it, the other rows are kept, too:
-/// they may concern changes that `ai.resync` does not see.
+/// they may concern changes that `ai.resync` does not see. Those that it is deleting are left to it, for its transaction may be
+/// kept open.
 pub fn compact() -> Result<(), PgError> {
     if !is_there() || sql::read(SUPERFLUOUS, &[], |_| Ok(()))?.is_empty() {
         return Ok(());
     }
     execute(COMPACT, &[])?;
-    execute(
-        "DELETE FROM ai._vectorizer_missed m
-         WHERE NOT EXISTS (SELECT FROM ai.vectorizer v WHERE v.id = m.vectorizer_id)",
-        &[],
-    )
-    .map(drop)
+    execute(OF_DROPPED, &[]).map(drop)
 }
+
+/// Deletes the rows of dropped vectorizers.
+const OF_DROPPED: &str = "
+    WITH gone AS MATERIALIZED (
+        SELECT o.ctid AS place FROM ai._vectorizer_missed o
+        WHERE NOT EXISTS (SELECT FROM ai.vectorizer v WHERE v.id = o.vectorizer_id)
+        FOR UPDATE SKIP LOCKED)
+    DELETE FROM ai._vectorizer_missed m USING gone g WHERE m.ctid = g.place";
 
 /// Checks whether there is something to delete, without taking a transaction id; usually there is not.
 const SUPERFLUOUS: &str = "
@@ -92,10 +96,12 @@ const COMPACT: &str = "
         FROM ai._vectorizer_missed k
         WHERE k.ctid IN (SELECT DISTINCT ON (o.vectorizer_id) o.ctid
                          FROM ai._vectorizer_missed o ORDER BY o.vectorizer_id, o.since)
+        FOR UPDATE SKIP LOCKED),
+    superfluous AS MATERIALIZED (
+        SELECT o.ctid AS place FROM ai._vectorizer_missed o
+        WHERE EXISTS (SELECT FROM kept k WHERE k.vectorizer_id = o.vectorizer_id AND k.place <> o.ctid)
         FOR UPDATE SKIP LOCKED)
-    DELETE FROM ai._vectorizer_missed m
-    USING kept k
-    WHERE m.vectorizer_id = k.vectorizer_id AND m.ctid <> k.place";
+    DELETE FROM ai._vectorizer_missed m USING superfluous s WHERE m.ctid = s.place";
 
 /// Returns whether the table exists. The library also runs with the SQL objects of version 0.1.0, which lack
 /// it.

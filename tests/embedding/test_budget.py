@@ -234,6 +234,70 @@ def test_a_role_asks_at_its_own_budget(budgeted, stub):
         settles(lambda: used(db), [("role", "alice", "queries", "day", "tokens", 5, 3)])
 
 
+MOST = 2**64 - 1
+
+
+def test_a_server_that_says_any_number_uses_up_nobody_elses(budgeted, stub):
+    db = budgeted.db
+    db.sql("SELECT ai.set_budget(1e6, 'tokens', 'day')")
+    stub.fail(float("inf"), tokens=MOST)
+    vectorizer.create(db, stub.url, name="'rows'")
+    insert(db, range(1, 11))
+    vectorizer.in_step(db, ["id"])
+    # As many as bytes, and a hundred for each text.
+    settles(lambda: used(db), [("database", "budgeted", "documents", "day", "tokens", 1e6, 10 * (ROW + 100))])
+
+
+def test_a_server_that_ranks_and_says_any_number_uses_up_nobody_elses(budgeted, stub):
+    db = budgeted.db
+    vectorizer.create(db, stub.url, name="'rows'")
+    insert(db, range(1, 11))
+    vectorizer.in_step(db, ["id"])
+    db.sql("SELECT ai.set_budget(1e6, 'tokens', 'day', purpose => 'queries')")
+    stub.fail(float("inf"), when=lambda request: request.question is not None, tokens=MOST)
+    db.sql(f"SELECT * FROM ai.search('rows', '{QUESTION}', rerank => ai.rerank_cohere('stub', api_key_name => NULL, candidates => 10, base_url => '{stub.url}'))")
+    # The question counts with each text, and was asked itself before.
+    settles(lambda: used(db), [("database", "budgeted", "queries", "day", "tokens", 1e6, 10 * (ROW + len(QUESTION) + 100) + 3)])
+
+
+def test_a_budget_begins_anew(budgeted, stub):
+    db = budgeted.db
+    vectorizer.create(db, stub.url, name="'rows'")
+    db.sql("SELECT ai.set_budget(100, 'tokens', 'day', vectorizer => 'rows')")
+    insert(db, range(1, 31))
+    rests(db, 'budget of 100 tokens a day for documents of vectorizer "rows"')
+    settles(lambda: used(db), [("vectorizer", "rows", "documents", "day", "tokens", 100, 100)])
+    # Nor does an amount change what was used, but where it is said.
+    db.sql("SELECT ai.set_budget(99, 'tokens', 'day', vectorizer => 'rows')")
+    assert used(db) == [("vectorizer", "rows", "documents", "day", "tokens", 99, 100)]
+    db.sql("SELECT ai.set_budget(100, 'tokens', 'day', vectorizer => 'rows', used => 0)")
+    settles(lambda: embedded(db), 20)
+    settles(lambda: used(db), [("vectorizer", "rows", "documents", "day", "tokens", 100, 100)])
+    db.sql("SELECT ai.set_budget(1000, 'tokens', 'day', vectorizer => 'rows', used => 850)")
+    vectorizer.in_step(db, ["id"])
+    settles(lambda: used(db), [("vectorizer", "rows", "documents", "day", "tokens", 1000, 950)])
+
+    for arguments in ("1, used => -1", "1, used => 'NaN'", "NULL, used => 0"):
+        with pytest.raises(psycopg.errors.InvalidParameterValue):
+            db.sql(f"SELECT ai.set_budget({arguments})")
+
+
+def test_who_sets_a_budget_and_keeps_it_open_keeps_nobody_from_setting_one(budgeted):
+    """Whoever sets one deletes those of vectorizers that are gone."""
+    db = budgeted.db
+    db.sql("CREATE ROLE mallory LOGIN; SELECT ai.grant_vectorizer_usage('mallory'); CREATE SCHEMA AUTHORIZATION mallory")
+    for name in ("gone", "kept"):
+        db.sql(f"CREATE TABLE {name} (id int PRIMARY KEY, body text)", user="mallory")
+        vectorizer.create(db, "", f"mallory.{name}", user="mallory", name=f"'{name}'", embedding="ai.embedding_openai('m', 8)")
+    db.sql("SELECT ai.set_budget(1, vectorizer => 'gone'); SELECT ai.drop_vectorizer('gone')", user="mallory")
+    with db.connect(autocommit=False, user="mallory") as session:
+        session.execute("SELECT ai.set_budget(1, vectorizer => 'kept')")
+        db.sql("SET lock_timeout = '5s'; SELECT ai.set_budget(1); SELECT ai.set_budget(NULL)")
+        session.rollback()
+    db.sql("SELECT ai.set_budget(1)")
+    assert db.sql("SELECT holder FROM ai._budget_state") == [("database",)]
+
+
 def test_who_sets_a_budget_and_keeps_it_open_stops_nobody(budgeted, stub):
     db = budgeted.db
     vectorizer.create(db, stub.url, name="'rows'")
