@@ -11,10 +11,11 @@ use super::create_vectorizer::part;
 use super::explain::explain;
 use super::explain::measures::Measure;
 use super::explain::source::ExplainedSource;
+use super::named;
 use super::requirements::require_utf8;
 use crate::access;
 use crate::catalog::relation::{self, Relation};
-use crate::catalog::{key, ownership, rights, schema, secret, vectorizer};
+use crate::catalog::{key, ownership, rights, schema, secret};
 use crate::declare::declaration::ConfigParts;
 use crate::declare::{embedding, source as asked_source};
 use crate::pg::error::PgError;
@@ -118,11 +119,7 @@ fn explain_declaration(
 
 /// Explains a vectorizer that exists, as if it were declared anew with changes.
 fn explain_existing(name: &str, changes: &Changes, rows: usize) -> Result<Vec<Measure>, PgError> {
-    let entry = vectorizer::by_name(name)?.ok_or_else(|| {
-        PgError::new(PgSqlErrorCode::ERRCODE_NO_DATA_FOUND, "query returned no rows")
-            .with_detail(format!("There is no vectorizer named {name:?}."))
-            .with_hint("See the view ai.vectorizer_status for the existing vectorizers.")
-    })?;
+    let entry = named::by_name(Some(name))?;
     ownership::require_owner(entry.id)?;
 
     let gone = || PgError::raised(format!("the source of vectorizer \"{name}\" does not exist"));

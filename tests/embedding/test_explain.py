@@ -176,7 +176,7 @@ def test_a_vectorizer_that_exists_is_explained_by_its_name(priced, stub):
     vectorizer.create(priced, stub.url, name="'rows'")
     vectorizer.idle(priced)
     assert explained(priced, "'rows'")["chunks"][0] == priced.value("SELECT count(*) FROM document_embedding_store") == 40
-    with pytest.raises(psycopg.errors.NoDataFound):
+    with pytest.raises(psycopg.errors.UndefinedObject):
         explained(priced, "'no such'")
 
 

@@ -55,6 +55,56 @@ def test_what_is_not_seen_does_not_exist(alice, mallory, call):
     assert alice.sql("SELECT id FROM ai.s3_source") == [(1,)]
 
 
+# Functions that take a vectorizer: found, so that a new one is asked without anybody's thinking of it. An argument `name` is one
+# where another function of that name has an argument that says so.
+TAKE_A_VECTORIZER = """
+    WITH taking AS (
+        SELECT p.oid, p.proname, p.proargnames[1:p.pronargs] AS names, p.pronargs - p.pronargdefaults AS required,
+               ARRAY(SELECT t.type::regtype::text FROM unnest(p.proargtypes) WITH ORDINALITY AS t (type, place) ORDER BY place) AS types,
+               p.proargnames[1:p.pronargs] && ARRAY['vectorizer', 'vectorizers', 'vectorizer_id', 'vectorizer_name'] AS says_so
+        FROM pg_proc p
+        WHERE p.pronamespace = 'ai'::regnamespace AND has_function_privilege(%s, p.oid, 'EXECUTE'))
+    SELECT t.oid::regprocedure::text, t.proname, t.names[1:t.required], t.types[1:t.required]
+    FROM taking t
+    WHERE t.says_so OR 'name' = ANY (t.names[1:t.required]) AND t.proname IN (SELECT o.proname FROM taking o WHERE o.says_so)
+    ORDER BY 1
+"""
+SUBJECTS = {"integer": "{id}", "text": "'{name}'", "text[]": "ARRAY['{name}']"}
+# What else such functions must be given, by type.
+OTHERS = {"text": "'a'", "jsonb": "'{{}}'", "boolean": "true", "regclass": "'pg_class'", "double precision": "1", "vector": "'[1,2,3,4,5,6,7,8]'"}
+NAMED = ("vectorizer", "vectorizers", "vectorizer_id", "vectorizer_name", "name")
+
+
+def calls(db, role: Role) -> dict[str, str]:
+    """A call of each function that takes a vectorizer, by its signature."""
+    found = {}
+    for signature, function, names, types in db.sql(TAKE_A_VECTORIZER, [role.name]):
+        types = [type.rpartition(".")[2] for type in types]
+        if "ai.vectorizer" in signature.partition("(")[2]:
+            continue
+        given = [f"{name} => {SUBJECTS[type] if name in NAMED else OTHERS[type]}::{type}" for name, type in zip(names, types, strict=True)]
+        if not any(name in NAMED for name in names):
+            given.append("vectorizer => '{name}'")
+        found[signature] = f"ai.{function}({', '.join(given)})"
+    return found
+
+
+def test_no_function_that_takes_a_vectorizer_tells_of_one_that_is_not_seen(db, alice, mallory):
+    found = calls(db, mallory)
+    assert {"ai.search(text[],text,integer,text,text[],double precision,integer,boolean,text,double precision,double precision,text,jsonb)",
+            "ai.switch_vectorizer(integer)", "ai.drop_vectorizer(text,boolean)"} <= set(found) and len(found) > 30
+    there = {"id": alice.id, "name": "of_alice", "source": "-"}
+    nowhere = {"id": 987, "name": "of_nobody", "source": "-"}
+    telling = {}
+    for signature, call in found.items():
+        for row_security in ("on", "off"):
+            answers = answer(mallory, call, row_security, **there), answer(mallory, call, row_security, **nowhere)
+            if answers[0] != answers[1]:
+                telling[signature] = answers
+    assert telling == {}
+    assert alice.sql("SELECT id FROM ai.vectorizer") == [(alice.id,)]
+
+
 def test_what_is_seen_is_refused_in_so_many_words(alice, mallory):
     alice.sql(f"GRANT USAGE ON SCHEMA alice TO {mallory.name}; GRANT SELECT ON alice.document, alice.object TO {mallory.name}")
     for call, refusal in [
