@@ -40,6 +40,9 @@ impl Filter {
     ///
     /// 42601 if it is not one expression, 42P02 if it names a value that is not there, 54000 if it is too long with its values.
     pub fn read(condition: &str, values: &[Option<String>]) -> Result<Filter, PgError> {
+        if condition.len() > LONGEST {
+            return Err(too_long());
+        }
         let places = parse(condition)?;
         if places.is_empty() {
             return Ok(Filter(condition.to_owned()));
@@ -86,7 +89,12 @@ fn fill(condition: &str, mut places: Vec<Place>, values: &[Option<String>]) -> R
         filled.push_str(&value);
         rest = start + 1 + digits;
     }
-    filled.push_str(condition.get(rest..).ok_or_else(out_of_place)?);
+
+    let after = condition.get(rest..).ok_or_else(out_of_place)?;
+    if filled.len() + after.len() > LONGEST {
+        return Err(too_long());
+    }
+    filled.push_str(after);
     Ok(filled)
 }
 

@@ -133,6 +133,13 @@ def test_values_make_a_filter_only_so_long(rows):
     assert caught.value.diag.message_detail == "It may have 16 MB. A value counts as often as the filter names it."
 
 
+@pytest.mark.parametrize(("filter", "values"), [("id > 5 --{}", []), ("id > $1 --{}", ["5"]), ("--{}\n id > $1", ["5"])])
+def test_a_filter_is_only_so_long_wherever_its_values_stand(rows, filter, values):
+    assert found(rows, filter.format("x" * 1000), *values) == [6, 6]
+    with pytest.raises(psycopg.errors.ProgramLimitExceeded, match="the filter is too long"):
+        found(rows, filter.format("x" * (16 << 20)), *values)
+
+
 def test_what_a_filter_gets_wrong_is_said_as_postgres_says_it(rows):
     for filter, error in [
         ("titel = 'x'", psycopg.errors.UndefinedColumn),
