@@ -303,6 +303,26 @@ BEGIN
                          'such a name; with the queue of a vectorizer, in the same transaction, UPDATE ai.vectorizer SET queue_table '
                          'to its new name.';
     END IF;
+
+    -- Those that have a new name, and other arguments.
+    SELECT pg_catalog.string_agg(pg_catalog.format('%s of %s',
+               pg_catalog.pg_describe_object('pg_catalog.pg_proc'::pg_catalog.regclass, p.oid, 0), pg_catalog.quote_ident(r.rolname)),
+               E'\n') INTO found
+    FROM pg_catalog.pg_proc p
+    JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) p.proowner AND NOT r.rolsuper
+    WHERE p.pronamespace OPERATOR(pg_catalog.=) 'ai'::pg_catalog.regnamespace
+      AND p.proname OPERATOR(pg_catalog.=) ANY (ARRAY(
+              SELECT pg_catalog.split_part(pg_catalog.split_part(f, '(', 1), '.', 2)::pg_catalog.name FROM pg_catalog.unnest(functions) AS f))
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend m
+                      WHERE m.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_proc'::pg_catalog.regclass AND m.objid OPERATOR(pg_catalog.=) p.oid
+                        AND m.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass
+                        AND m.refobjid OPERATOR(pg_catalog.=) extension AND m.deptype OPERATOR(pg_catalog.=) 'e');
+    IF found IS NOT NULL THEN
+        RAISE EXCEPTION 'the schema ai has functions of others by the names of pgai_rs''s own'
+            USING ERRCODE = 'object_not_in_prerequisite_state',
+                  DETAIL = found,
+                  HINT = 'Of two of a name Postgres calls the one that fits better. Look who made them, and drop them.';
+    END IF;
 END
 $$;
 

@@ -172,12 +172,17 @@ def test_an_upgrade_says_what_else_is_in_the_schema(empty):
     assert said_by_the_upgrade(empty) == ["the schema ai has something that is not of pgai_rs"]
 
 
-def test_an_upgrade_refuses_functions_of_others_by_the_names_of_its_own(keeper, empty):
-    empty.sql("CREATE FUNCTION ai.embedding_voyageai(text, int, text, text) RETURNS jsonb LANGUAGE sql RETURN '{}'::jsonb", user=keeper)
+@pytest.mark.parametrize("signature", [
+    "embedding_voyageai(text,integer,text,text)",
+    # Of names that are new, which fit calls better than what comes by those.
+    "search(text,text)", "set_budget(integer,text,text,text,name,text)", "alter_vectorizer(text)", "_model_of(jsonb)",
+])
+def test_an_upgrade_refuses_functions_of_others_by_the_names_of_its_own(keeper, empty, signature):
+    empty.sql(f"CREATE FUNCTION ai.{signature} RETURNS jsonb LANGUAGE sql RETURN '{{}}'::jsonb", user=keeper)
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="by the names of pgai_rs's own") as refused:
         empty.sql("ALTER EXTENSION pgai_rs UPDATE")
-    assert f"function ai.embedding_voyageai(text,integer,text,text) of {keeper}" in refused.value.diag.message_detail
-    empty.sql("DROP FUNCTION ai.embedding_voyageai(text, int, text, text)")
+    assert f"function ai.{signature} of {keeper}" in refused.value.diag.message_detail
+    empty.sql(f"DROP FUNCTION ai.{signature}")
     assert f"roles that are no superusers may create objects in the schema ai: {keeper}" in said_by_the_upgrade(empty)
 
 
