@@ -34,7 +34,8 @@ SELECT w.id, w.name, w.state,
             -- One that is built, or begun, and not valid yet.
             WHEN EXISTS (SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
                          WHERE i.indrelid = coalesce(b.store, b.source) AND NOT i.indisvalid
-                           AND m.amname IN ('hnsw', 'ivfflat', 'diskann')) THEN 'building the index'
+                           AND m.amname IN ('hnsw', 'ivfflat', 'diskann')
+                           AND c.relname::text LIKE '%\_' || m.amname || '\_' || w.id) THEN 'building the index'
             ELSE 'up to date' END AS phase,
        coalesce(d.success_count, 0) AS rows_done, w.rows_left,
        ceil(w.rows_left * w.chunks_per_minute / w.rows_per_minute)::int8 AS chunks_left,

@@ -176,6 +176,25 @@ pub fn oids(views: &[View]) -> Vec<pg_sys::Oid> {
     views.iter().map(|view| view.table.oid).collect()
 }
 
+/// Errors (2BP01) if one of these views, which read a place, names another place as well: that has another name by the time that the
+/// view is defined anew.
+pub fn require_none_of_both(views: &[View], other: Place<'_>) -> Result<(), PgError> {
+    let args = [other.table.oid.into(), other.column.map(str::to_owned).into()];
+    let places = as_superuser(|| sql::read_now(PLACES, &args, |row| row.get::<pg_sys::Oid>(1)))?;
+    let named = naming(&places, other.column.map(str::to_owned))?;
+    let reads_it =
+        |view: &&View| view.is_direct && named.iter().any(|(reader, ..)| *reader == view.table.oid);
+    let Some(view) = views.iter().find(reads_it) else { return Ok(()) };
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST,
+        format!(
+            "cannot replace the vectors, because view {} reads the new and the old ones",
+            view.table.qualified()
+        ),
+    )
+    .with_hint("Drop the view, or leave out of it the vectors that are built or kept beside."))
+}
+
 /// Returns the views that read a place, directly or not: those first that others read. Errors (54000) as said there.
 pub fn of(place: Place<'_>) -> Result<Vec<View>, PgError> {
     let readers = readers(place)?;

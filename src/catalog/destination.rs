@@ -112,11 +112,12 @@ pub fn create(
                 return Ok((None, None));
             }
             let column = ident(embedding_column);
-            as_user(source.owner, || {
+            let add = || {
                 execute(&format!("ALTER TABLE {table} ADD COLUMN {column} {vector} DEFAULT NULL"), &[])?;
                 // It is not known what else its rows hold.
                 keep_in_line(&table, &column, "MAIN")
-            })?;
+            };
+            lock::writers_briefly(|| as_user(source.owner, add))?;
             Ok((None, None))
         }
     }

@@ -83,7 +83,7 @@ fn change_places(
     for view in views {
         now.push(match &own.view {
             Some(own) if own_view.is_some_and(|before| before.oid == view.table.oid) => own.oid,
-            _ if !same_type => view.create()?.oid,
+            _ if !same_type => made_anew(view)?,
             _ if view.is_direct() => {
                 view.define(&view.table)?;
                 view.table.oid
@@ -105,6 +105,14 @@ fn change_places(
     // A right that is taken back on what it has now must not be left on what it had, which is kept in step.
     grant_nothing(&others)?;
     [&own, &others].into_iter().try_for_each(|relations| release_leases(relations, key))
+}
+
+/// Creates a view anew. If it is another vectorizer's, on whose source the vectors are, that vectorizer's it stays.
+fn made_anew(view: &View) -> Result<pg_sys::Oid, PgError> {
+    const FOLLOW: &str = "UPDATE ai._vectorizer_binding SET view = $2 WHERE view = $1";
+    let made = view.create()?.oid;
+    as_superuser(|| sql::execute(FOLLOW, &[view.table.oid.into(), made.into()]))?;
+    Ok(made)
 }
 
 /// Has each vectorizer's view read its new store. Where the type of the vectors changes, each gets the other's view, for a view's

@@ -6,6 +6,7 @@ use super::dependent_views::{self, View};
 use super::grants;
 use super::obstacles::{self, Replaced};
 use super::table::Table;
+use super::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
 use crate::pg::random::unforeseen;
@@ -32,12 +33,42 @@ pub fn require_replaceable(
     views: &[View],
 ) -> Result<bool, PgError> {
     obstacles::require_none_of_column(source, column)?;
+    require_own(source, column)?;
     let same_type = has_same_type(source, column, other)?;
     if !same_type {
         let replaced = Replaced { dropped: dependent_views::oids(views), ..Replaced::default() };
         obstacles::require_none_of(replaced, &obstacles::column_of(source, column))?;
     }
     Ok(same_type)
+}
+
+/// Errors (0A000) if a column is inherited, so that it can't be renamed here alone.
+fn require_own(source: &Table, column: &str) -> Result<(), PgError> {
+    const INHERITED: &str = "
+        SELECT a.attinhcount > 0 FROM pg_catalog.pg_attribute a
+        WHERE a.attrelid = $1 AND a.attname::text = $2 AND NOT a.attisdropped";
+    let args = [source.oid.into(), column.to_owned().into()];
+    if sql::read_now(INHERITED, &args, |row| row.get::<bool>(1))? != [true] {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        format!("cannot replace inherited {}", obstacles::column_of(source, column)),
+    )
+    .with_hint("Create a vectorizer with a column of the table's own, and drop this one."))
+}
+
+/// Errors (55000) if a vectorizer other than these writes to a column of a source, of what it inherits from, or of what inherits from
+/// it.
+pub fn require_unshared(source: &Table, column: &str, but: &[i32]) -> Result<(), PgError> {
+    let entries = [vectorizer::by_ancestor(source.oid)?, vectorizer::by_descendant(source.oid)?].concat();
+    let writes = |entry: &&Entry| !but.contains(&entry.id) && entry.embedding_column() == Some(column);
+    let Some(entry) = entries.iter().find(writes) else { return Ok(()) };
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        format!("vectorizer \"{}\" writes to {} as well", entry.name, obstacles::column_of(source, column)),
+    )
+    .with_hint("Drop one of the two vectorizers."))
 }
 
 fn has_same_type(source: &Table, column: &str, other: &str) -> Result<bool, PgError> {
@@ -71,6 +102,9 @@ pub fn rename(source: &Table, column: &str, other: &str, ending: &str) -> Result
     let comment = comment(source, column)?;
     let granted = grants::of_column(source.oid, column)?;
     grants::revoke(source, &granted)?;
+    grants::revoke_as_granted(source, &grants::of_column(source.oid, column)?)?;
+    // What it has for itself was for whoever had a look at it.
+    grants::revoke(source, &grants::of_column(source.oid, other)?)?;
     let aside = free_beside(source, column, ending)?;
     as_user(source.owner, || {
         for (from, to) in [(column, aside.as_str()), (other, column)] {

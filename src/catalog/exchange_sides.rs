@@ -91,10 +91,14 @@ pub fn not_ready(entry: &Entry, why: &str) -> PgError {
 /// Errors (2BP01) if something depends on the vectors of a vectorizer, or on its `views`, that would not go over to those of another
 /// one, and (42P16) if the stores have other columns. Returns whether the vectors of both have the same type, so that the views stay.
 pub fn require_replaceable(side: &Side<'_>, opposite: &Side<'_>, views: &[View]) -> Result<bool, PgError> {
+    dependent_views::require_none_of_both(views, opposite.place())?;
     let (store, other) = match (side.vectors, opposite.vectors) {
         (Vectors::Store(store), Vectors::Store(other)) => (store, other),
         (Vectors::Column(column), Vectors::Column(other)) => {
-            return exchange_columns::require_replaceable(&side.entry.relations.source, column, other, views);
+            let source = &side.entry.relations.source;
+            let both = [side.entry.id, opposite.entry.id];
+            exchange_columns::require_unshared(source, column, &both)?;
+            return exchange_columns::require_replaceable(source, column, other, views);
         }
         _ => return Err(exchange_columns::different_kinds()),
     };
@@ -103,7 +107,9 @@ pub fn require_replaceable(side: &Side<'_>, opposite: &Side<'_>, views: &[View])
     let (own, others) = (&side.entry.relations, &opposite.entry.relations);
     let followers = [(&own.words, &others.words), (&own.origin, &others.origin)];
     let pairs = followers.into_iter().filter_map(|(table, other)| Some((table.as_ref()?, other.as_ref()?)));
-    pairs.chain([(store, other)]).try_for_each(|(table, other)| require_same_policies(table, other))?;
+    let pairs: Vec<_> = pairs.chain([(store, other)]).collect();
+    let all: Vec<pg_sys::Oid> = pairs.iter().flat_map(|(table, other)| [table.oid, other.oid]).collect();
+    pairs.iter().try_for_each(|(table, other)| require_same_policies(table, other, &all))?;
     let same_type = has_same_type(store, other)?;
     let view = own.view.as_ref().filter(|_| !same_type).map(|view| view.oid);
     let mut dropped = if same_type { Vec::new() } else { dependent_views::oids(views) };
@@ -149,8 +155,9 @@ fn require_same_columns(store: &Table, other: &Table) -> Result<(), PgError> {
 
 /// Errors (2BP01) if a table has policies that the other one lacks, or has by other definitions: rows would be seen that they hide.
 ///
-/// The extension's own policies name the tables, so that definitions are compared without names of tables.
-fn require_same_policies(store: &Table, other: &Table) -> Result<(), PgError> {
+/// The extension's own policies name the tables, so that definitions are compared without names, and with the objects that they depend
+/// on, where those that are exchanged (`exchanged`) count as one.
+fn require_same_policies(store: &Table, other: &Table, exchanged: &[pg_sys::Oid]) -> Result<(), PgError> {
     const LACKING: &str = "
         WITH policies AS (
             SELECT p.polrelid, p.polname, p.polcmd, p.polpermissive, p.polroles,
@@ -158,19 +165,22 @@ fn require_same_policies(store: &Table, other: &Table) -> Result<(), PgError> {
                                     pg_catalog.pg_get_expr(e.expression, p.polrelid),
                                     '(\"([^\"]|\"\")*\"|[[:alpha:]_][[:alnum:]_$]*)\\.', '', 'g'),
                                     'FROM (\"([^\"]|\"\")*\"|[^[:space:]]+)', 'FROM', 'g')
-                         FROM (VALUES (1, p.polqual), (2, p.polwithcheck)) AS e (place, expression) ORDER BY e.place) AS expressions
+                         FROM (VALUES (1, p.polqual), (2, p.polwithcheck)) AS e (place, expression) ORDER BY e.place) AS expressions,
+                   ARRAY(SELECT DISTINCT d.refclassid || ' ' || CASE WHEN d.refobjid = ANY ($3) THEN 0 ELSE d.refobjid END
+                         FROM pg_catalog.pg_depend d
+                         WHERE d.classid = 'pg_catalog.pg_policy'::regclass AND d.objid = p.oid ORDER BY 1) AS uses
             FROM pg_catalog.pg_policy p WHERE p.polrelid IN ($1, $2))
         SELECT coalesce((SELECT p.polname::text FROM policies p
                          WHERE p.polrelid = a.oid
                            AND NOT EXISTS (SELECT FROM policies q
                                            WHERE q.polrelid = b.oid AND q.polname = p.polname AND q.polcmd = p.polcmd
                                              AND q.polpermissive = p.polpermissive AND q.polroles = p.polroles
-                                             AND q.expressions IS NOT DISTINCT FROM p.expressions)
+                                             AND q.expressions IS NOT DISTINCT FROM p.expressions AND q.uses = p.uses)
                          ORDER BY 1 LIMIT 1),
                         CASE WHEN a.relrowsecurity AND NOT b.relrowsecurity OR a.relforcerowsecurity AND NOT b.relforcerowsecurity
                              THEN 'row security' END)
         FROM pg_catalog.pg_class a, pg_catalog.pg_class b WHERE a.oid = $1 AND b.oid = $2";
-    let args = [store.oid.into(), other.oid.into()];
+    let args = [store.oid.into(), other.oid.into(), exchanged.to_vec().into()];
     let lacking = sql::read_now(LACKING, &args, |row| row.get_opt::<String>(1))?;
     let Some(Some(policy)) = lacking.into_iter().next() else { return Ok(()) };
     Err(PgError::new(

@@ -87,11 +87,22 @@ pub fn revoke(relation: &Table, granted: &[Grant]) -> Result<(), PgError> {
     })
 }
 
+/// Takes rights back as the roles that have granted them: those on a column that were granted by a right on the whole relation.
+pub fn revoke_as_granted(relation: &Table, granted: &[Grant]) -> Result<(), PgError> {
+    let name = relation.qualified();
+    granted.iter().try_for_each(|Grant { right, grantee, grantor, .. }| {
+        as_user(*grantor, || execute(&format!("REVOKE {right} ON {name} FROM {grantee} CASCADE"), &[]))
+            .map(drop)
+    })
+}
+
 /// Grants these rights on a relation, each as the role that has granted it, so that what was passed on ends with the right of who did
-/// so. For who can't do that any more, the owner does it.
+/// so. What such a role can't grant any more is left out, with a warning.
 pub fn give(relation: &Table, granted: &[Grant]) -> Result<(), PgError> {
     let name = relation.qualified();
-    let mut may_pass_on = HashSet::new();
+    let passes_on = |grant: Grant| grant.is_grantable.then_some((grant.right, grant.grantee_oid));
+    let mut may_pass_on: HashSet<(String, pg_sys::Oid)> =
+        of(relation.oid)?.into_iter().filter_map(passes_on).collect();
     let mut left = granted.to_vec();
     loop {
         let whole = |right: &str| right.split(" (").next().unwrap_or_default().to_owned();
@@ -108,10 +119,12 @@ pub fn give(relation: &Table, granted: &[Grant]) -> Result<(), PgError> {
             let option = if is_grantable { " WITH GRANT OPTION" } else { "" };
             let statement = format!("GRANT {right} ON {name} TO {grantee}{option}");
             let grant = |role| as_user(role, || execute(&statement, &[]));
-            match grantor == relation.owner {
-                true => grant(grantor)?,
-                false => subtransaction(|| grant(grantor)).or_else(|_| grant(relation.owner))?,
-            };
+            if grantor == relation.owner {
+                grant(grantor)?;
+            } else if let Err(error) = subtransaction(|| grant(grantor)) {
+                pgrx::warning!("{right} on {name} is not granted to {grantee} any more: {error}");
+                continue;
+            }
             if is_grantable {
                 may_pass_on.insert((right, grantee_oid));
             }

@@ -25,9 +25,14 @@ const OWNED: &str = "
     LEFT JOIN pg_catalog.pg_class c ON c.oid = placed.relation
     LEFT JOIN pg_catalog.pg_proc f ON d.classid = 'pg_catalog.pg_proc'::regclass AND f.oid = d.objid
     LEFT JOIN pg_catalog.pg_type y ON d.classid = 'pg_catalog.pg_type'::regclass AND y.oid = d.objid
-    CROSS JOIN LATERAL (SELECT coalesce(c.relowner, f.proowner, y.typowner)) AS owned (by)
+    LEFT JOIN pg_catalog.pg_operator p ON d.classid = 'pg_catalog.pg_operator'::regclass AND p.oid = d.objid
+    CROSS JOIN LATERAL (SELECT coalesce(c.relowner, f.proowner, y.typowner, p.oprowner)) AS owned (by)
     LEFT JOIN pg_catalog.pg_rewrite w ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND w.oid = d.objid
     CROSS JOIN LATERAL (SELECT coalesce(w.rulename = '_RETURN' AND c.relkind = 'v', false)) AS kind (is_view)";
+
+/// Whether the owner of a dependent object may read what it depends on, which is looked at once for each owner: everybody may have
+/// as many objects as they like.
+const MAY_READ: &str = "LEFT JOIN readers r ON r.by = owned.by AND r.of = d.of";
 
 /// Objects that can't be kept where views (`$1`) are dropped and created anew, or where a store and its view (`$2`) are replaced, with
 /// words (`$3`). Views that read them go over, unless they are a stranger's: those stay. But they can't stay on a view that is dropped.
@@ -54,12 +59,13 @@ const IN_THE_WAY_OF_STORE: &str = "
                WHEN d.is_dropped THEN true
                ELSE (placed.relation IS NULL OR d.classid IN ('pg_catalog.pg_class'::regclass, 'pg_catalog.pg_rewrite'::regclass)
                      OR placed.relation <> ALL ($2) AND placed.relation IS DISTINCT FROM $3)
-                    -- A foreign key takes a right of its own.
-                    AND (owned.by IS NULL OR d.classid = 'pg_catalog.pg_constraint'::regclass
-                         OR pg_catalog.has_any_column_privilege(owned.by, d.of, 'SELECT')) END";
+                    -- A foreign key takes a right of its own. Everybody may use the type of a row, in a cast as well, which has
+                    -- no owner; a type gets another name with its table.
+                    AND CASE WHEN owned.by IS NULL THEN d.of_class = 'pg_catalog.pg_class'::regclass
+                             ELSE d.classid = 'pg_catalog.pg_constraint'::regclass OR r.may_read END END";
 
 /// Those that depend on a column (`$2`) of a table (`$1`), or of what inherits from it: all but views, and what the column has for
-/// itself, such as its indexes, statistics and default.
+/// itself, such as its statistics, its default, and indexes of it alone. Another index would be dropped with the column.
 const OF_COLUMN: &str = "
     WITH RECURSIVE heirs (oid) AS (
         SELECT $1::oid
@@ -75,12 +81,14 @@ const OF_COLUMN: &str = "
 /// Those of a column, from [`OF_COLUMN`] and [`OWNED`].
 const IN_THE_WAY_OF_COLUMN: &str = "
     WHERE NOT kind.is_view
-      AND NOT (d.classid = 'pg_catalog.pg_class'::regclass AND c.relkind IN ('i', 'I'))
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_index x
+                      WHERE d.classid = 'pg_catalog.pg_class'::regclass AND x.indexrelid = d.objid
+                        AND x.indnatts = 1 AND x.indpred IS NULL AND NOT x.indisunique)
       AND d.classid <> 'pg_catalog.pg_statistic_ext'::regclass
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_attrdef e
                       WHERE d.classid = 'pg_catalog.pg_attrdef'::regclass AND e.oid = d.objid
                         AND e.adrelid = d.of AND e.adnum = d.of_column)
-      AND (owned.by IS NULL OR pg_catalog.has_any_column_privilege(owned.by, d.of, 'SELECT'))";
+      AND (owned.by IS NULL OR r.may_read)";
 
 /// What is replaced, and what is dropped and created anew for that.
 #[derive(Default)]
@@ -121,10 +129,13 @@ fn described(
     args: &[pgrx::datum::DatumWithOid<'_>],
 ) -> Result<Vec<String>, PgError> {
     let statement = format!(
-        "{dependents}
+        "{dependents},
+         readers AS MATERIALIZED (
+             SELECT o.by, o.of, pg_catalog.has_any_column_privilege(o.by, o.of, 'SELECT') AS may_read
+             FROM (SELECT DISTINCT owned.by, d.of FROM d {OWNED} WHERE owned.by IS NOT NULL) o)
          SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid)
                 || coalesce(' of role ' || pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(owned.by)), '')
-         FROM d {OWNED} {in_the_way}
+         FROM d {OWNED} {MAY_READ} {in_the_way}
          ORDER BY 1 LIMIT 20"
     );
     as_superuser(|| sql::read_now(&statement, args, |row| row.get::<String>(1)))

@@ -3,6 +3,7 @@
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::destination::is_of_vectors;
+use super::exchange_columns::require_unshared;
 use super::registration::forget;
 use super::relation::{self, Column};
 use super::table::Table;
@@ -12,6 +13,7 @@ use crate::pg::error::PgError;
 use crate::pg::identity::{as_user, current_user, may_act_as, superuser};
 use crate::pg::lock;
 use crate::pg::sql::ident;
+use crate::pg::transaction::subtransaction;
 
 /// The parts of a vectorizer that dropping needs, read so that it also works if some of its relations are
 /// gone.
@@ -108,15 +110,35 @@ impl OwnedVectorizer {
         self.view.iter().chain(&self.store).filter(own).try_for_each(Table::drop)
     }
 
-    /// Drops the view and the store, or the column of the source that the vectors are in. Postgres errors if other objects depend on
-    /// them; (55P03) if somebody uses the source for longer than a moment.
+    /// Locks all that is dropped with it and its vectors, with short waits: what everybody writes to last. Errors (55P03) if somebody
+    /// uses something of it for longer than a moment.
+    pub fn hold(&self) -> Result<(), PgError> {
+        let destination = self.view.iter().chain(&self.store).chain(&self.words);
+        let tables = destination.chain(&self.source).chain(&self.queue);
+        lock::giving_way(|| tables.into_iter().try_for_each(|table| table.hold(pg_sys::AccessExclusiveLock)))
+    }
+
+    /// Drops the view and the store, or the column of the source that the vectors are in. If other objects depend on them, or another
+    /// vectorizer writes to the column, they stay, with a warning. Errors (55P03) if somebody uses the source for longer than a moment.
     pub fn drop_vectors(&self) -> Result<(), PgError> {
-        self.drop_destination()?;
+        match subtransaction(|| self.drop_destination().and_then(|()| self.drop_column())) {
+            Err(error) if error.is_contention() => Err(error),
+            Err(error) => {
+                pgrx::warning!("the vectors of vectorizer {} are left in place: {error}", self.id());
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    fn drop_column(&self) -> Result<(), PgError> {
         let (Some(source), Some(column)) = (&self.source, &self.column) else { return Ok(()) };
+        lock::giving_way(|| source.hold(pg_sys::AccessExclusiveLock))?;
         let is_of_vectors = |found: &Column| found.name == *column && is_of_vectors(found);
         if !relation::columns(source.oid)?.iter().any(is_of_vectors) {
             return Ok(());
         }
+        require_unshared(source, column, &[self.id()])?;
         let drop = format!("DROP COLUMN {}", ident(column));
         lock::giving_way(|| as_user(self.owner, || source.alter(&drop)))
     }

@@ -20,7 +20,7 @@ use crate::index;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user_on;
 use crate::pg::sql::{self, ident};
-use crate::pg::transaction::{subtransaction, transaction};
+use crate::pg::transaction::transaction;
 use crate::pg::turn;
 use crate::queue::pause::Pause;
 use crate::queue::spi::SpiQueue;
@@ -32,7 +32,10 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const MANY: u32 = 10_000;
 
 /// The number of pending rows up to which a vectorizer is taken for complete but for what is written all the time.
-const FEW: u32 = 500;
+const FEW: u32 = 2_000;
+
+/// The number of tries after which old vectors that somebody uses all the time are not waited for any more: about an hour.
+const MOST_FAILURES: u32 = 60;
 
 /// The looks at a vectorizer that is nearly complete: after some, no rows of the one that it stands beside are claimed for some, so
 /// that it catches up although rows are inserted without end; then these have their turn again.
@@ -54,6 +57,8 @@ struct Looked {
     pause: Pause,
     /// True if a try has taken as long as it may: then the pause is of those that grow longer.
     is_costly: bool,
+    /// The number of tries that have failed.
+    failures: u32,
     /// The number of looks one after the other at which few rows were missing.
     nearly: u32,
     /// The problem that was recorded last; `None` if this process has recorded nothing yet.
@@ -102,7 +107,7 @@ impl Alterations {
             return Some(left);
         }
 
-        let look = look_now(listed, queue);
+        let look = look_now(listed, queue, looked.failures >= MOST_FAILURES);
         looked.at = Some(Instant::now());
         looked.nearly = if let Ok(Look::NearlyThere) = look { looked.nearly + 1 } else { 0 };
         if (PATIENCE..PATIENCE + HOLDING).contains(&(looked.nearly % CYCLE)) {
@@ -118,6 +123,7 @@ impl Alterations {
             Ok(Look::Stuck(why)) => Some(why),
             // Each try keeps others waiting for a moment, so that tries become fewer.
             Err(error) => {
+                looked.failures += 1;
                 if error.is_costly() && !looked.is_costly {
                     (looked.is_costly, looked.pause) = (true, Pause::of_overrun());
                 }
@@ -140,9 +146,9 @@ impl Alterations {
 }
 
 /// Does what it is time for.
-fn look_now(listed: &Alteration, queue: &SpiQueue) -> Result<Look, PgError> {
+fn look_now(listed: &Alteration, queue: &SpiQueue, gives_up: bool) -> Result<Look, PgError> {
     if listed.is_switched {
-        return drop_old(listed.vectorizer);
+        return drop_old(listed.vectorizer, gives_up);
     }
     let Some(active) = queue.active().find(|active| active.vectorizer.id == listed.other) else {
         return Ok(Look::Stuck("The vectorizer beside it is not served.".to_owned()));
@@ -154,8 +160,9 @@ fn look_now(listed: &Alteration, queue: &SpiQueue) -> Result<Look, PgError> {
     turn::on_account_of(built.owner, || transaction(|| switch(listed.vectorizer, built)))
 }
 
-/// Drops what was kept from before, if its time is over. Vectors that something depends on stay, and are not kept in step any more.
-fn drop_old(id: i32) -> Result<Look, PgError> {
+/// Drops what was kept from before, if its time is over. Vectors that something depends on stay, and so do those that are used all the
+/// time (`gives_up`); they are not kept in step any more.
+fn drop_old(id: i32, gives_up: bool) -> Result<Look, PgError> {
     let Some(other) = transaction(|| over(id))? else { return Ok(Look::Waits) };
     let owner = other.owner;
     if turn::left(owner).is_some() {
@@ -163,18 +170,15 @@ fn drop_old(id: i32) -> Result<Look, PgError> {
     }
     turn::on_account_of(owner, || {
         transaction(|| {
-            other.drop()?;
-            match subtransaction(|| other.drop_vectors()) {
-                // Somebody uses them now: all is dropped later.
-                Err(error) if error.is_contention() => return Err(error),
-                Err(error) => {
-                    pgrx::warning!(
-                        "pgai_rs worker leaves the old vectors of vectorizer {id} in place: {error}"
-                    );
-                }
-                Ok(()) => {}
+            if gives_up {
+                pgrx::warning!(
+                    "pgai_rs worker leaves the old vectors of vectorizer {id} in place, because they are used all the time"
+                );
+                return other.drop();
             }
-            Ok(())
+            other.hold()?;
+            other.drop()?;
+            other.drop_vectors()
         })
     })?;
     pgrx::log!("pgai_rs worker has dropped what was kept of vectorizer {id} from before it was altered");

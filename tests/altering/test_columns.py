@@ -147,6 +147,9 @@ DEPENDENTS = {
     "a constraint": "ALTER TABLE document ADD CONSTRAINT c CHECK (vector_dims(embedding) > 0)",
     "a function": "CREATE FUNCTION f() RETURNS bigint BEGIN ATOMIC SELECT count(embedding) FROM document; END",
     "a materialized view": "CREATE MATERIALIZED VIEW m AS SELECT embedding FROM document",
+    # They would be dropped with the old column.
+    "a unique index": "CREATE UNIQUE INDEX ON document (title, id) WHERE embedding IS NOT NULL",
+    "an index of another column": "CREATE INDEX ON document (title) WHERE embedding IS NULL",
 }
 
 
@@ -185,3 +188,68 @@ def test_a_search_is_answered_by_the_model_of_its_column(db, stub):
     switches(db)
     assert db.value(search) == "7"
     assert {request.model for request in stub.requests if request.inputs == ["row 7"]} == {"stub", "other"}
+
+
+def test_a_view_of_both_is_named(db, stub):
+    """Defined anew, it would name a column that has another name by then."""
+    with_vectors(db, stub)
+    alter(db, stub.url, switch_when_ready="false")
+    db.sql("CREATE VIEW everything AS SELECT * FROM document")
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist, match="view public.everything reads the new and the old ones"):
+        switch(db, NAME)
+    db.sql("DROP VIEW everything")
+    switch(db, NAME)
+
+
+def test_another_vectorizer_on_the_source_keeps_its_view(db, stub):
+    """Its view has the column as well, and is created anew when the type changes."""
+    with_vectors(db, stub)
+    vectorizer.create(db, stub.url, name="'other'", destination="ai.destination_table('other')")
+    vectorizer.idle(db)
+    alter(db, stub.url, keep_old="'0'")
+    settles(lambda: db.value("SELECT count(*) FROM ai.vectorizer"), 2)
+    db.sql("ALTER TABLE document ENABLE ROW LEVEL SECURITY")
+    options = "SELECT reloptions FROM pg_class WHERE relname = 'other'"
+    assert db.value(options) == ["security_invoker=true"]
+    db.sql("SELECT ai.drop_vectorizer('other', drop_all => true)")
+    assert db.sql(options) == []
+
+
+def test_a_column_that_another_vectorizer_writes_to_is_left_alone(db, stub):
+    with_vectors(db, stub)
+    column.create(db, stub.url, name="'other'")
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match='vectorizer "other" writes to column embedding'):
+        alter(db, stub.url)
+
+
+def test_an_inherited_column_is_left_alone(db, stub):
+    db.sql(f"CREATE TABLE above (embedding vector({vectorizer.DIMENSIONS})); {tables.PLAIN}; ALTER TABLE document ADD embedding vector({vectorizer.DIMENSIONS})")
+    db.sql("ALTER TABLE document INHERIT above")
+    column.create(db, stub.url, name=f"'{NAME}'")
+    with pytest.raises(psycopg.errors.FeatureNotSupported, match="cannot replace inherited column embedding"):
+        alter(db, stub.url)
+
+
+def test_whoever_reads_the_source_is_not_waited_for(db, stub):
+    """Who waits to add a column keeps everybody else waiting."""
+    with_vectors(db, stub)
+    with db.connect(autocommit=False) as session:
+        session.execute("SELECT FROM document")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            db.sql(f"SET statement_timeout = '30s'; SELECT ai.alter_vectorizer('{NAME}', embedding => {model(stub.url, 12)})")
+    alter(db, stub.url)
+
+
+def test_rights_on_the_column_go_over_however_they_were_granted(document, stub, reader):
+    """By a right on the whole table; and what was granted on the new one is no more."""
+    document.sql(f"CREATE ROLE between; GRANT SELECT ON document TO between WITH GRANT OPTION; GRANT between TO postgres")
+    try:
+        document.sql(f"GRANT USAGE, CREATE ON SCHEMA public TO between; SET ROLE between; GRANT SELECT (embedding) ON document TO {reader}")
+        alter(document, stub.url, switch_when_ready="false")
+        document.sql(f"GRANT UPDATE (embedding_new) ON document TO {reader}")
+        switch(document, NAME)
+        rights = f"SELECT has_column_privilege('{reader}', 'document', %s, %s)"
+        asked = [("embedding", "SELECT"), ("embedding", "UPDATE"), ("embedding_old", "SELECT")]
+        assert [document.value(rights, [*right]) for right in asked] == [True, False, False]
+    finally:
+        document.sql("DROP OWNED BY between CASCADE; DROP ROLE between")

@@ -125,6 +125,10 @@ CYCLE = f"""
     f"CREATE FUNCTION s.x(public.{STORE}) RETURNS int LANGUAGE sql AS 'SELECT 1'",
     f"CREATE TABLE s.x (y public.{STORE})",
     f"CREATE TABLE s.x (); CREATE POLICY p ON s.x USING (EXISTS (SELECT FROM public.{STORE}))",
+    f"""CREATE FUNCTION s.x(public.{STORE}, int) RETURNS bool LANGUAGE sql AS 'SELECT true';
+        CREATE OPERATOR s.=== (LEFTARG = public.{STORE}, RIGHTARG = int, FUNCTION = s.x)""",
+    f"""CREATE TYPE s.y AS (z int); CREATE FUNCTION s.x(public.{STORE}) RETURNS s.y LANGUAGE sql AS 'SELECT NULL::s.y';
+        CREATE CAST (public.{STORE} AS s.y) WITH FUNCTION s.x(public.{STORE})""",
 ])  # fmt: skip
 @pytest.mark.parametrize("numbers", [vectorizer.DIMENSIONS, 12])
 def test_what_a_stranger_makes_of_the_store_is_in_nobodys_way(document, stub, stranger, planted, numbers):
@@ -156,6 +160,13 @@ def test_whoever_locks_what_a_view_names_is_not_waited_for(document, stub, reade
             document.sql(f"SET statement_timeout = '30s'; SELECT ai.alter_vectorizer('{NAME}', embedding => {model(stub.url, 12)})")
         session.rollback()
     altering.alter(document, embedding=model(stub.url, 12))
+
+
+def test_a_view_on_what_is_built_does_not_keep_it_from_being_given_up(document, stub, stranger):
+    alter(document, stub)
+    document.sql(f"CREATE VIEW s.x AS SELECT embedding_uuid FROM public.{STORE}_new", user=stranger)
+    document.sql(f"SELECT ai.cancel_alteration('{NAME}')")
+    assert document.value("SELECT count(*) FROM ai.vectorizer") == 1
 
 
 def test_a_view_on_what_is_built_is_in_nobodys_way(document, stub, stranger):
@@ -259,6 +270,9 @@ def test_a_policy_of_the_store_is_not_lost(document, stub, reader):
 
 @pytest.mark.parametrize("policy", [
     f"ALTER POLICY _vectorizer_source_rows ON {STORE} USING (id < 3)",
+    f"""CREATE TABLE released (id int);
+        ALTER POLICY _vectorizer_source_rows ON {STORE}
+        USING (EXISTS (SELECT FROM released source_row WHERE source_row.id = {STORE}.id))""",
     f"CREATE POLICY few ON {STORE}_words AS RESTRICTIVE USING (words <> '')",
 ])  # fmt: skip
 def test_a_policy_that_differs_is_not_lost(db, stub, policy):

@@ -26,7 +26,7 @@ pub fn build(entry: &Entry, changes: Changes, plan: Plan) -> Result<String, PgEr
     let side = Side::of(entry)?;
     let name = free_vectorizer_beside(&entry.name, NEW)?;
     let config = config(&side, &changes)?;
-    let other = create(VectorizerRequest {
+    let request = VectorizerRequest {
         source: entry.source(),
         name: Some(name.clone()),
         parts: ConfigParts::of_stored(&config),
@@ -35,7 +35,12 @@ pub fn build(entry: &Entry, changes: Changes, plan: Plan) -> Result<String, PgEr
         grant_to: Vec::new(),
         enqueue_existing: true,
         if_not_exists: false,
-    })?;
+    };
+    let other = match side.vectors {
+        Vectors::Store(_) => create(request)?,
+        // Others read the source, and who waits for them to add a column keeps everybody else waiting.
+        Vectors::Column(_) => lock::giving_way(|| create(request))?,
+    };
     let made = vectorizer::by_id(other)?
         .ok_or_else(|| PgError::internal("a vectorizer that was just created is not there"))?;
     let opposite = Side::of(&made)?;
