@@ -119,7 +119,7 @@ fn places(names: &[String]) -> Result<Vec<MetadataPlace>, PgError> {
         let Some(place) = MetadataPlace::ALL.into_iter().find(|place| place.name() == name) else {
             let name = truncate_message(name, MAX_IDENTIFIER);
             return Err(invalid(format!("invalid metadata {name:?}")).with_hint(
-                "Write user (the headers x-amz-meta-…), tags or sidecar (the files FILE.metadata.json); of two that \
+                "Write user (the headers x-amz-meta-*), tags or sidecar (the files FILE.metadata.json); of two that \
                  have the same key, the one that comes first counts.",
             ));
         };
