@@ -252,4 +252,4 @@ def test_rights_on_the_column_go_over_however_they_were_granted(document, stub, 
         asked = [("embedding", "SELECT"), ("embedding", "UPDATE"), ("embedding_old", "SELECT")]
         assert [document.value(rights, [*right]) for right in asked] == [True, False, False]
     finally:
-        document.sql("DROP OWNED BY between CASCADE; DROP ROLE between")
+        document.sql("DROP TABLE document CASCADE; DROP OWNED BY between CASCADE; DROP ROLE between")

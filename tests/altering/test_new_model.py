@@ -153,7 +153,7 @@ def test_the_index_is_changed_of_what_is_built(document, stub):
         alter(document, embedding=model(stub.url, 12))
         schedule = f"ai.set_scheduling('{NAME}', ai.scheduling_none()"
         with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState, match="while another one is built"):
-            document.sql(f"SELECT {schedule}, ai.indexing_hnsw())")
+            document.sql(f"SELECT {schedule}, ai.indexing_none())")
         same = "(SELECT config -> 'indexing' FROM ai.vectorizer ORDER BY id LIMIT 1)"
         document.sql(f"SELECT {schedule}, {same})")
 

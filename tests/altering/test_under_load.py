@@ -81,7 +81,7 @@ def test_rows_that_are_inserted_without_end_do_not_keep_it_from_switching(db, st
     """At each moment there is one of which the old store has chunks, and the new one has none yet."""
     altering.document(db, stub)
     db.sql("CREATE SEQUENCE numbers START 1000")
-    inserting = Client(db, "INSERT INTO document SELECT nextval('numbers'), 't', 'row ' || %s", False)
+    inserting = Client(db, "INSERT INTO document SELECT nextval('numbers'), 't', 'row ' || %s FROM pg_sleep(0.02)", False)
     inserting.start()
     try:
         alter(db, embedding=model(slow.url, 12))

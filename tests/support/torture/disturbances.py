@@ -153,7 +153,7 @@ class Disturbances:
 
     def _alter(self) -> None:
         """Another model for a vectorizer; or, if one is on its way, the next step of it or the way back."""
-        source = self.random.choice([source for source in SOURCES if not source.column])
+        source = self.random.choice(SOURCES)
         look = "SELECT a.id, a.state FROM ai.vectorizer_alterations a JOIN ai.vectorizer v USING (id) WHERE v.source_table = %s"
         try:
             found = self.db.sql(look, [source.table])

@@ -44,7 +44,9 @@ class Source:
         loading = "ai.loading_uri('uri', retries => 1000)" if self.from_s3 else "ai.loading_column('body')"
         destination = f"ai.destination_column('{self.column}')" if self.column else "ai.destination_table()"
         chunking = "ai.chunking_none()" if self.column else vectorizer.CUT_AT_BARS
-        return (
+        # One of before may have another number of dimensions.
+        anew = f"ALTER TABLE {self.table} DROP COLUMN IF EXISTS {self.column}; " if self.column else ""
+        return anew + (
             f"SELECT ai.create_vectorizer('{self.table}'::regclass, loading => {loading},"
             f" embedding => ai.embedding_openai('stub', {vectorizer.DIMENSIONS}, base_url => '{url}'),"
             f" chunking => {chunking}, destination => {destination},"
@@ -60,12 +62,12 @@ class Source:
 
     def expected(self, db, rows: list[dict]) -> list[tuple]:
         """f of rows: keys, and what stands there of each, the vector last."""
+        asked = "SELECT (config #>> '{embedding,dimensions}')::int FROM ai.vectorizer WHERE source_table = %s"
+        dimensions = db.value(asked, [self.table])
         if not self.column:
-            asked = "SELECT (config #>> '{embedding,dimensions}')::int FROM ai.vectorizer WHERE source_table = %s"
-            dimensions = db.value(asked, [self.table])
             return vectorizer.expected(rows, list(self.key), template=self.template, dimensions=dimensions)
         texts = {row["id"]: Template(self.template).substitute(row, chunk=row["body"]) for row in rows if row["body"]}
-        return sorted((str(id), vectors.vector(text, vectorizer.DIMENSIONS)) for id, text in texts.items())
+        return sorted((str(id), vectors.vector(text, dimensions)) for id, text in texts.items())
 
     def stored(self, db) -> list[tuple]:
         """Returns what is stored of it."""
