@@ -324,6 +324,10 @@ impl Queue for SpiQueue {
         }
         match self.claim_rows(vectorizer.id, limit, bytes, addresses) {
             Ok(claimed) => {
+                // A budget that was set before these rows were written may only be heard of by now.
+                if let Err(error) = self.counters.get() {
+                    report(&vectorizer.name, "look again at the budgets of", &error);
+                }
                 if let Some(active) = self.roster.get_mut(vectorizer.id) {
                     active.paused = Pause::default();
                 }
