@@ -26,8 +26,17 @@ def with_vectors(db, stub, table: str = tables.PLAIN, **arguments: str):
 
 
 def alter(db, url: str, dimensions: int = 12, **arguments: str) -> str:
+    """Has vectors of another model made. Whoever writes to the source at the moment is given way to, and it is tried again."""
     given = "".join(f", {name} => {expression}" for name, expression in arguments.items())
-    return db.value(f"SELECT ai.alter_vectorizer('{NAME}', embedding => {model(url, dimensions)}{given})")
+    statement = f"SELECT ai.alter_vectorizer('{NAME}', embedding => {model(url, dimensions)}{given})"
+
+    def altered() -> str | None:
+        try:
+            return db.value(statement)
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            return None
+
+    return eventually(altered, what="the source to be free")
 
 
 def complete(db) -> None:
