@@ -6,6 +6,7 @@
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use super::grants::{self, Grant};
+use super::hierarchy::DESCENDANTS;
 use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, as_user};
@@ -19,6 +20,18 @@ pub struct Place<'a> {
     pub table: &'a Table,
     /// The name of the column; `None` if the whole table is meant.
     pub column: Option<&'a str>,
+}
+
+impl Place<'_> {
+    /// Returns the tables that it is in.
+    fn tables(&self) -> Result<Vec<pg_sys::Oid>, PgError> {
+        match self.column {
+            Some(_) => {
+                as_superuser(|| sql::read_now(DESCENDANTS, &[self.table.oid.into()], |row| row.get(1)))
+            }
+            None => Ok(vec![self.table.oid]),
+        }
+    }
 }
 
 /// A view as it was before what it reads was replaced.
@@ -39,14 +52,6 @@ pub struct View {
 /// The largest number of views that are taken along, and of bytes that their definitions may have as Postgres stores them.
 const MOST_VIEWS: usize = 500;
 const MOST_BYTES: i64 = 256 * 1024;
-
-/// A table and those that inherit from it, if `$2` is a column of them.
-const PLACES: &str = "
-    WITH RECURSIVE places (oid) AS (
-        SELECT $1::oid
-        UNION
-        SELECT i.inhrelid FROM places p JOIN pg_catalog.pg_inherits i ON i.inhparent = p.oid WHERE $2::text IS NOT NULL)
-    SELECT p.oid FROM places p";
 
 /// The views that name some relations (`$1`), or the column of this name (`$2`) of them, with the relation and the stored size of the
 /// view's definition, `$3` of them at most. Their owners may read what they name, and can lose that: a view of anybody else shows
@@ -104,13 +109,10 @@ struct Reader {
 /// Returns the views that read a place, directly or not: those first that others read. Errors (54000) if they are too many, or too
 /// large, to be taken along, or if they read each other in a circle.
 fn readers(place: Place<'_>) -> Result<Vec<Reader>, PgError> {
-    let column = place.column.map(str::to_owned);
-    let args = [place.table.oid.into(), column.clone().into()];
-    let places = as_superuser(|| sql::read_now(PLACES, &args, |row| row.get::<pg_sys::Oid>(1)))?;
-
+    let places = place.tables()?;
     let mut found: Vec<Reader> = Vec::new();
     let mut bytes = 0;
-    let (mut looked_at, mut column) = (places.clone(), column);
+    let (mut looked_at, mut column) = (places.clone(), place.column);
     while !looked_at.is_empty() {
         // The column of the views that name the table may have any name.
         let naming = naming(&looked_at, column.take())?;
@@ -137,10 +139,10 @@ fn readers(place: Place<'_>) -> Result<Vec<Reader>, PgError> {
 /// definition.
 fn naming(
     relations: &[pg_sys::Oid],
-    column: Option<String>,
+    column: Option<&str>,
 ) -> Result<Vec<(pg_sys::Oid, pg_sys::Oid, i64)>, PgError> {
     let most = (MOST_VIEWS * MOST_VIEWS) as i64;
-    let args = [relations.to_vec().into(), column.into(), most.into()];
+    let args = [relations.to_vec().into(), column.map(str::to_owned).into(), most.into()];
     as_superuser(|| sql::read_now(NAMING, &args, |row| Ok((row.get(1)?, row.get(2)?, row.get(3)?))))
 }
 
@@ -179,9 +181,7 @@ pub fn oids(views: &[View]) -> Vec<pg_sys::Oid> {
 /// Errors (2BP01) if one of these views, which read a place, names another place as well: that has another name by the time that the
 /// view is defined anew.
 pub fn require_none_of_both(views: &[View], other: Place<'_>) -> Result<(), PgError> {
-    let args = [other.table.oid.into(), other.column.map(str::to_owned).into()];
-    let places = as_superuser(|| sql::read_now(PLACES, &args, |row| row.get::<pg_sys::Oid>(1)))?;
-    let named = naming(&places, other.column.map(str::to_owned))?;
+    let named = naming(&other.tables()?, other.column)?;
     let reads_it =
         |view: &&View| view.is_direct && named.iter().any(|(reader, ..)| *reader == view.table.oid);
     let Some(view) = views.iter().find(reads_it) else { return Ok(()) };

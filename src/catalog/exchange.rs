@@ -1,8 +1,8 @@
 //! The exchange of two vectorizers of one source: each gets the config, the queue and the store of the other.
 //!
 //! Names, ids and triggers stay, so that whoever uses the one vectorizer uses from then on what was the other's. The tables, or the
-//! columns with the vectors, change their names with their places: a dump knows them by these, and a session whose trigger still knows the old ones sees by the
-//! name that it has to look again. For all that, every table is locked as for DROP, in one short transaction: whoever has
+//! columns with the vectors, change their names with their places: a dump knows them by these, and a session whose trigger still knows
+//! the old ones sees by the name that it has to look again. For all that, every table is locked as for DROP, in one short transaction: whoever has
 //! written to the source in a transaction of before holds a lock on the inbox until its end.
 
 use pgrx::{PgSqlErrorCode, pg_sys};

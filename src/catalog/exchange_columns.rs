@@ -4,20 +4,15 @@ use pgrx::PgSqlErrorCode;
 
 use super::dependent_views::{self, View};
 use super::grants;
+use super::hierarchy::DESCENDANTS;
 use super::obstacles::{self, Replaced};
+use super::relation;
 use super::table::Table;
 use super::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_user;
 use crate::pg::random::unforeseen;
 use crate::pg::sql::{self, execute, ident, with_ending};
-
-/// A table and those that inherit from it.
-const HEIRS: &str = "
-    WITH RECURSIVE heirs (oid) AS (
-        SELECT $1::oid
-        UNION
-        SELECT i.inhrelid FROM heirs h JOIN pg_catalog.pg_inherits i ON i.inhparent = h.oid)";
 
 /// The comment on a column (`$2`) of a relation (`$1`), as a literal; NULL if it has none.
 const COMMENT: &str = "
@@ -34,7 +29,7 @@ pub fn require_replaceable(
 ) -> Result<bool, PgError> {
     obstacles::require_none_of_column(source, column)?;
     require_own(source, column)?;
-    let same_type = has_same_type(source, column, other)?;
+    let same_type = relation::have_same_type((source.oid, column), (source.oid, other))?;
     if !same_type {
         let replaced = Replaced { dropped: dependent_views::oids(views), ..Replaced::default() };
         obstacles::require_none_of(replaced, &obstacles::column_of(source, column))?;
@@ -71,22 +66,11 @@ pub fn require_unshared(source: &Table, column: &str, but: &[i32]) -> Result<(),
     .with_hint("Drop one of the two vectorizers."))
 }
 
-fn has_same_type(source: &Table, column: &str, other: &str) -> Result<bool, PgError> {
-    let types = sql::read_now(
-        "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod)
-         FROM pg_catalog.pg_attribute a
-         WHERE a.attrelid = $1 AND a.attname::text IN ($2, $3) AND NOT a.attisdropped",
-        &[source.oid.into(), column.to_owned().into(), other.to_owned().into()],
-        |row| row.get::<String>(1),
-    )?;
-    Ok(matches!(types.as_slice(), [one, another] if one == another))
-}
-
 /// Returns a name with an ending that no column of a table, or of what inherits from it, has.
 pub fn free_beside(source: &Table, column: &str, ending: &str) -> Result<String, PgError> {
     let is_taken = format!(
-        "{HEIRS} SELECT EXISTS (SELECT FROM heirs h JOIN pg_catalog.pg_attribute a ON a.attrelid = h.oid
-                                WHERE a.attname::text = $2)"
+        "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute a
+                        WHERE a.attrelid IN ({DESCENDANTS}) AND a.attname::text = $2)"
     );
     let wanted = with_ending(column, ending);
     let args = [source.oid.into(), wanted.clone().into()];

@@ -45,7 +45,7 @@ pub fn rename_beside(relation: &Table, name: &str, ending: &str) -> Result<Table
     subtransaction(|| relation.rename(&wanted)).or_else(|_| relation.rename(&unforeseen(name, ending)))
 }
 
-/// What two vectorizers have after an exchange, without their views.
+/// The tables and columns of two vectorizers after an exchange, without their views.
 pub struct Renamed {
     /// The tables of the first one.
     pub own: Relations,

@@ -7,7 +7,7 @@ use super::dependent_views::{self, Place, View};
 use super::obstacles::{self, Replaced};
 use super::table::Table;
 use super::vectorizer::{self, Entry};
-use super::{destination, exchange_columns};
+use super::{destination, exchange_columns, relation};
 use crate::pg::error::PgError;
 use crate::pg::sql;
 
@@ -110,7 +110,8 @@ pub fn require_replaceable(side: &Side<'_>, opposite: &Side<'_>, views: &[View])
     let pairs: Vec<_> = pairs.chain([(store, other)]).collect();
     let all: Vec<pg_sys::Oid> = pairs.iter().flat_map(|(table, other)| [table.oid, other.oid]).collect();
     pairs.iter().try_for_each(|(table, other)| require_same_policies(table, other, &all))?;
-    let same_type = has_same_type(store, other)?;
+    let vectors = destination::STORE_VECTORS;
+    let same_type = relation::have_same_type((store.oid, vectors), (other.oid, vectors))?;
     let view = own.view.as_ref().filter(|_| !same_type).map(|view| view.oid);
     let mut dropped = if same_type { Vec::new() } else { dependent_views::oids(views) };
     dropped.retain(|dropped| Some(*dropped) != view);
@@ -191,18 +192,6 @@ fn require_same_policies(store: &Table, other: &Table, exchanged: &[pg_sys::Oid]
     .with_hint(
         "Drop the policy, or put the condition on the source, whose row security holds for its chunks.",
     ))
-}
-
-/// Returns whether the vectors of two stores have the same type, with the same number of dimensions.
-fn has_same_type(store: &Table, other: &Table) -> Result<bool, PgError> {
-    let types = sql::read_now(
-        "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod)
-         FROM pg_catalog.pg_attribute a
-         WHERE a.attrelid IN ($1, $2) AND a.attname = $3::text AND NOT a.attisdropped",
-        &[store.oid.into(), other.oid.into(), destination::STORE_VECTORS.to_owned().into()],
-        |row| row.get::<String>(1),
-    )?;
-    Ok(matches!(types.as_slice(), [one, another] if one == another))
 }
 
 /// Errors (55000) unless both are of one source, and their tables in the same schemas.

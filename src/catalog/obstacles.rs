@@ -1,10 +1,10 @@
 //! Objects that depend on vectors that are to be replaced, or on views that are to be created anew, and that could not go over.
 //!
-//! What belongs to somebody who may not read the vectors shows nothing, and stays with the old ones: nobody gets in the way of a
-//! stranger.
+//! An object of somebody who may not read the vectors shows nothing, and stays with the old ones: no stranger gets in the way.
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::hierarchy::DESCENDANTS;
 use super::table::Table;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
@@ -30,8 +30,8 @@ const OWNED: &str = "
     LEFT JOIN pg_catalog.pg_rewrite w ON d.classid = 'pg_catalog.pg_rewrite'::regclass AND w.oid = d.objid
     CROSS JOIN LATERAL (SELECT coalesce(w.rulename = '_RETURN' AND c.relkind = 'v', false)) AS kind (is_view)";
 
-/// Whether the owner of a dependent object may read what it depends on, which is looked at once for each owner: everybody may have
-/// as many objects as they like.
+/// The join that says of a dependent object whether its owner may read what it depends on. That is looked at once for each owner:
+/// everybody may have as many objects as they like.
 const MAY_READ: &str = "LEFT JOIN readers r ON r.by = owned.by AND r.of = d.of";
 
 /// Objects that can't be kept where views (`$1`) are dropped and created anew, or where a store and its view (`$2`) are replaced, with
@@ -64,21 +64,20 @@ const IN_THE_WAY_OF_STORE: &str = "
                     AND CASE WHEN owned.by IS NULL THEN d.of_class = 'pg_catalog.pg_class'::regclass
                              ELSE d.classid = 'pg_catalog.pg_constraint'::regclass OR r.may_read END END";
 
-/// Those that depend on a column (`$2`) of a table (`$1`), or of what inherits from it: all but views, and what the column has for
+/// Returns a query for those that depend on a column (`$2`) of a table (`$1`), or of what inherits from it: all but views, and what the column has for
 /// itself, such as its statistics, its default, and indexes of it alone. Another index would be dropped with the column.
-const OF_COLUMN: &str = "
-    WITH RECURSIVE heirs (oid) AS (
-        SELECT $1::oid
-        UNION
-        SELECT i.inhrelid FROM heirs h JOIN pg_catalog.pg_inherits i ON i.inhparent = h.oid),
-    d AS MATERIALIZED (
-        SELECT DISTINCT d.classid, d.objid, d.objsubid, a.attrelid AS of, a.attnum AS of_column
-        FROM heirs h
-        JOIN pg_catalog.pg_attribute a ON a.attrelid = h.oid AND a.attname::text = $2 AND NOT a.attisdropped
-        JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid
-             AND d.refobjsubid = a.attnum)";
+fn of_column() -> String {
+    format!(
+        "WITH d AS MATERIALIZED (
+             SELECT DISTINCT d.classid, d.objid, d.objsubid, a.attrelid AS of, a.attnum AS of_column
+             FROM pg_catalog.pg_attribute a
+             JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = a.attrelid
+                  AND d.refobjsubid = a.attnum
+             WHERE a.attrelid IN ({DESCENDANTS}) AND a.attname::text = $2 AND NOT a.attisdropped)"
+    )
+}
 
-/// Those of a column, from [`OF_COLUMN`] and [`OWNED`].
+/// Those of a column, from [`of_column`] and [`OWNED`].
 const IN_THE_WAY_OF_COLUMN: &str = "
     WHERE NOT kind.is_view
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_index x
@@ -90,7 +89,7 @@ const IN_THE_WAY_OF_COLUMN: &str = "
                         AND e.adrelid = d.of AND e.adnum = d.of_column)
       AND (owned.by IS NULL OR r.may_read)";
 
-/// What is replaced, and what is dropped and created anew for that.
+/// Relations that are replaced, and views that are dropped and created anew for that.
 #[derive(Default)]
 pub struct Replaced {
     /// The store, and its view if that is replaced as well.
@@ -113,7 +112,7 @@ pub fn require_none_of(replaced: Replaced, named: &str) -> Result<(), PgError> {
 /// column.
 pub fn require_none_of_column(source: &Table, column: &str) -> Result<(), PgError> {
     let args = [source.oid.into(), column.to_owned().into()];
-    let found = described(OF_COLUMN, IN_THE_WAY_OF_COLUMN, &args)?;
+    let found = described(&of_column(), IN_THE_WAY_OF_COLUMN, &args)?;
     require_none(&column_of(source, column), &found)
 }
 

@@ -133,13 +133,14 @@ impl OwnedVectorizer {
 
     fn drop_column(&self) -> Result<(), PgError> {
         let (Some(source), Some(column)) = (&self.source, &self.column) else { return Ok(()) };
-        lock::giving_way(|| source.hold(pg_sys::AccessExclusiveLock))?;
-        let is_of_vectors = |found: &Column| found.name == *column && is_of_vectors(found);
-        if !relation::columns(source.oid)?.iter().any(is_of_vectors) {
-            return Ok(());
-        }
-        require_unshared(source, column, &[self.id()])?;
-        let drop = format!("DROP COLUMN {}", ident(column));
-        lock::giving_way(|| as_user(self.owner, || source.alter(&drop)))
+        lock::giving_way(|| {
+            source.hold(pg_sys::AccessExclusiveLock)?;
+            let is_of_vectors = |found: &Column| found.name == *column && is_of_vectors(found);
+            if !relation::columns(source.oid)?.iter().any(is_of_vectors) {
+                return Ok(());
+            }
+            require_unshared(source, column, &[self.id()])?;
+            as_user(self.owner, || source.alter(&format!("DROP COLUMN {}", ident(column))))
+        })
     }
 }

@@ -115,6 +115,18 @@ pub fn columns(relation: pg_sys::Oid) -> Result<Vec<Column>, PgError> {
     )
 }
 
+/// Returns whether two columns, each of a relation, are there and have the same type, with the same length or number of dimensions.
+pub fn have_same_type(one: (pg_sys::Oid, &str), other: (pg_sys::Oid, &str)) -> Result<bool, PgError> {
+    let types = sql::read_now(
+        "SELECT pg_catalog.format_type(a.atttypid, a.atttypmod)
+         FROM pg_catalog.pg_attribute a
+         WHERE (a.attrelid = $1 AND a.attname::text = $2 OR a.attrelid = $3 AND a.attname::text = $4) AND NOT a.attisdropped",
+        &[one.0.into(), one.1.to_owned().into(), other.0.into(), other.1.to_owned().into()],
+        |row| row.get::<String>(1),
+    )?;
+    Ok(matches!(types.as_slice(), [first, second] if first == second))
+}
+
 /// Returns the schema that contains pgvector's type. Errors if pgvector is not installed.
 pub fn vector_schema() -> Result<String, PgError> {
     sql::read_now(

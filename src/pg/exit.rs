@@ -1,4 +1,4 @@
-//! What must be done when the process ends in the middle of a statement.
+//! Work for the end of a process that ends in the middle of a statement.
 //!
 //! An error unwinds the stack, and values are dropped. FATAL does not: Postgres ends the process where it stands, as with
 //! `pg_terminate_backend` and `transaction_timeout`. So whatever has to outlive the session, and is written only when a value is

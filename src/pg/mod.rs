@@ -32,7 +32,7 @@
 //! * [`wait`]: signals, latch, timeouts
 //! * [`exit`]: what must be done when the process ends in the middle of a statement
 //! * [`descriptors`], [`nice`]: file descriptors for the network; the priority at the CPU
-//! * [`random`]: random numbers
+//! * [`random`]: random numbers, and names that nobody can foresee
 
 pub mod connection;
 pub mod database;

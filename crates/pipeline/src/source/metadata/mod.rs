@@ -27,7 +27,7 @@ const LARGEST: usize = 32 << 10;
 pub struct ObjectMetadata {
     /// A JSON object, which Postgres can store as `jsonb`.
     pub json: String,
-    /// What it was read from, as [`metadata_version`] writes it.
+    /// The places and the sidecar that it was read from, as [`metadata_version`] writes them.
     pub version: String,
 }
 
