@@ -107,6 +107,18 @@ mod tests {
     }
 
     #[test]
+    fn headings_that_are_repeated_count_among_what_chunks_may_take() {
+        let text = format!("# {}\n\n{}", "long ".repeat(40), "## a\n\nb\n\n".repeat(10_000));
+        let cut = |most| {
+            let chunker = MarkdownChunker::new(1000, ChunkUnit::Characters, true).unwrap();
+            chunker.chunk(&text, Allowance::new(most, 0)).map(drop)
+        };
+        assert_eq!(cut(16 << 20), Ok(()));
+        // Ten thousand times two hundred bytes for a text of a hundred thousand, whatever becomes of them.
+        assert_eq!(cut(4 << 20), Err(ChunkError::TooLarge { limit: 4 << 20 }));
+    }
+
+    #[test]
     fn a_section_does_not_stand_under_the_one_before_it() {
         let text = "# A\n\n## One\n\nfirst words\n\n## Two\n\nsecond words";
         assert_eq!(chunks(40, true, text), ["# A\n\n## One\n\nfirst words", "# A\n\n## Two\n\nsecond words"]);
