@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::header::{self, HeaderValue};
+use reqwest::header::{self, HeaderMap, HeaderValue};
 use reqwest::{StatusCode, Url};
 use tokio::time::Instant;
 
@@ -49,9 +49,10 @@ use crate::usage::Bill;
 
 /// The largest number of bytes of a number in an answer, blanks of an indented one included.
 const BYTES_PER_NUMBER: usize = 48;
-/// Usual bytes of a number in an answer: written out, or in base64.
-const USUAL_PER_FLOAT: usize = 22;
-const USUAL_PER_BASE64: usize = 6;
+/// Usual bytes of a number in an answer, written out. In base64 it has 6; but a server may answer as it likes.
+const USUAL_PER_NUMBER: usize = 22;
+/// The largest number of bytes of an answer to several inputs, by which it is limited how many go into a request.
+const BYTES_PER_REQUEST: usize = 64 << 20;
 /// The largest number of bytes of an answer beside its numbers, one input.
 pub(super) const BYTES_PER_INPUT: usize = 512;
 /// The largest number of bytes in an answer of one byte of an input, for providers that repeat the
@@ -165,9 +166,10 @@ impl HttpEmbedder {
         HttpEmbedder { large, ..self }
     }
 
-    /// The most that the provider takes in a request.
+    /// Returns the most that goes into a request: as the provider has it, and so that the answer can be held in memory.
     pub(super) fn limits(&self) -> Limits {
-        self.protocol.limits()
+        let inputs = (BYTES_PER_REQUEST / bytes_of_vector(self.dimensions)).max(1);
+        self.protocol.limits().and(Limits { inputs, ..Limits::NONE })
     }
 
     /// Returns the vectors of these inputs, as [`Embedder::embed`] does, and puts what is asked for on the bill.
@@ -181,7 +183,7 @@ impl HttpEmbedder {
         };
 
         loop {
-            let response = self.send(inputs, optional, bill).await?;
+            let (response, secrets) = self.send(inputs, optional, bill).await?;
             let refusal = match response.status().is_success() {
                 true => match self.read(response, inputs, bill).await? {
                     Answer::Vectors(vectors) => {
@@ -197,6 +199,7 @@ impl HttpEmbedder {
                 }
             };
 
+            let refusal = refusal.without_secrets(&secrets);
             if refusal.status == StatusCode::FORBIDDEN {
                 self.credentials.forget().await;
             }
@@ -210,12 +213,13 @@ impl HttpEmbedder {
         }
     }
 
+    /// Sends a request. Returns the response, and the secrets that went along, which a server may repeat.
     async fn send(
         &self,
         inputs: Inputs<'_>,
         optional: Optional,
         bill: &Bill,
-    ) -> Result<reqwest::Response, EmbedError> {
+    ) -> Result<(reqwest::Response, Vec<String>), EmbedError> {
         let request = self.client.post(self.url.clone()).timeout(self.timeout);
         let request = match inputs {
             Inputs::Texts(texts) => self.protocol.write(request, texts, optional),
@@ -229,11 +233,12 @@ impl HttpEmbedder {
             request.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         self.credentials.add(&mut request).await?;
+        let secrets = secrets_of(request.headers());
 
         let sent = Instant::now();
         let response = on_bill(bill, inputs.size(), self.client.execute(request)).await?;
         self.limiter.learn(response.headers(), sent);
-        Ok(response)
+        Ok((response, secrets))
     }
 
     async fn read(
@@ -245,8 +250,7 @@ impl HttpEmbedder {
         let dimensions = self.dimensions;
         let count = inputs.count();
         let echo = inputs.bytes() * BYTES_PER_ECHO;
-        let numbers = if dimensions == 0 { MOST_DIMENSIONS } else { dimensions };
-        let most = count * (numbers * BYTES_PER_NUMBER + BYTES_PER_INPUT) + echo + BYTES_PER_ANSWER;
+        let most = count * bytes_of_vector(dimensions) + echo + BYTES_PER_ANSWER;
 
         let status = response.status();
         let headers = response.headers().clone();
@@ -294,9 +298,8 @@ impl Embedder for HttpEmbedder {
 
     fn request_bytes(&self, inputs: &[Arc<str>]) -> u64 {
         let asked = Inputs::Texts(inputs).bytes();
-        let floats = self.floats_only.load(Ordering::Relaxed);
-        let per_number = size_of::<f32>() + if floats { USUAL_PER_FLOAT } else { USUAL_PER_BASE64 };
-        (asked + inputs.len() * self.dimensions * per_number) as u64
+        let per_number = size_of::<f32>() + USUAL_PER_NUMBER;
+        (asked + inputs.len() * most_numbers(self.dimensions) * per_number) as u64
     }
 }
 
@@ -313,6 +316,23 @@ pub(super) fn client_of(clients: &HttpClients, endpoint: &Endpoint) -> Result<re
             Ok(clients.of(endpoint.reach).clone())
         }
     }
+}
+
+/// Returns the secrets among the headers of a request.
+fn secrets_of(headers: &HeaderMap) -> Vec<String> {
+    let names = [header::AUTHORIZATION.as_str(), "x-amz-security-token"];
+    let values = names.into_iter().filter_map(|name| headers.get(name)?.to_str().ok());
+    values.map(|value| value.strip_prefix("Bearer ").unwrap_or(value).to_owned()).collect()
+}
+
+/// Returns the largest number of numbers of a vector, of which so many are expected; 0 for any.
+pub(super) fn most_numbers(dimensions: usize) -> usize {
+    if dimensions == 0 { MOST_DIMENSIONS } else { dimensions.min(MOST_DIMENSIONS) }
+}
+
+/// Returns the largest number of bytes of a vector of so many dimensions in an answer, with what stands beside it.
+fn bytes_of_vector(dimensions: usize) -> usize {
+    most_numbers(dimensions) * BYTES_PER_NUMBER + BYTES_PER_INPUT
 }
 
 /// An answer with the status of a success.
@@ -349,6 +369,14 @@ mod tests {
         let aws = Arc::new(Clients::new(&Settings::default()));
         let embedder = HttpEmbedder::new(&client().unwrap(), model, Duration::from_secs(1), limiter, &aws);
         embedder.err().map(|failure| failure.code)
+    }
+
+    #[test]
+    fn an_answer_can_be_held_in_memory_whatever_dimensions_are_declared() {
+        for dimensions in [0, 1, 3, 1536, 16_000, 2_000_000_000, usize::MAX] {
+            let inputs = (BYTES_PER_REQUEST / bytes_of_vector(dimensions)).max(1);
+            assert!(inputs >= 80 && inputs * bytes_of_vector(dimensions) <= BYTES_PER_REQUEST, "{dimensions}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::name::{Address, name_of};
 use super::provider::{
     LOCAL_OLLAMA, Provider, bedrock_address, bedrock_region, bedrock_role_arn, vertex_address,
 };
+use super::request::dimensions::MOST_DIMENSIONS;
 use super::request::input_type::Purpose;
 use crate::config::{Author, Embedding, S3Access};
 use crate::failure::Failure;
@@ -81,9 +82,14 @@ pub(super) fn resolve(
     Ok(Model { provider, endpoint })
 }
 
-/// Errors (`invalid_embedding`) if vectors are to be shortened to more numbers than they have, or to none.
+/// Errors (`invalid_embedding`) if vectors are to be shortened to more numbers than they have, or to none, or have more than any
+/// model makes.
 fn check_shortening(embedding: &Embedding) -> Result<(), Failure> {
     match embedding.shortened_from() {
+        Some(own) if own as usize > MOST_DIMENSIONS => Err(invalid(
+            format!("vectors of {own} dimensions cannot be shortened, but those of at most {MOST_DIMENSIONS}"),
+            "Specify the model with the number of dimensions that it has.",
+        )),
         Some(own) if !(1..own).contains(&embedding.dimensions()) => Err(invalid(
             format!("vectors of {own} dimensions cannot be shortened to {}", embedding.dimensions()),
             "Specify fewer dimensions than the model's own, or the model without ai.embedding_shortened().",

@@ -137,3 +137,18 @@ async fn an_answer_has_so_many_layers_at_most() {
     let failure = embed(&more, &["a"]).await.unwrap_err();
     assert!(failure.message.contains("more than 3 times"), "{failure:?}");
 }
+
+#[tokio::test]
+async fn no_model_is_believed_to_make_vectors_of_any_length() {
+    let groups = Groups::new(client().unwrap(), Arc::new(settings()), Arc::new(Clients::new(&settings())));
+    let shortened = |own: u32| {
+        let mut vectorizer = support::column_vectorizer(1, "http://h/v1");
+        let Embedding::Openai { shortened_from, .. } = &mut vectorizer.config.embedding else { unreachable!() };
+        *shortened_from = Some(own);
+        groups.group(&vectorizer).map(drop).map_err(|failure| failure.code)
+    };
+    assert_eq!(shortened(16_000), Ok(()));
+    for own in [16_001, 2_000_000_000, u32::MAX] {
+        assert_eq!(shortened(own), Err("invalid_embedding"), "{own}");
+    }
+}

@@ -31,7 +31,7 @@ impl LargeAnswers {
 
     /// Returns the body of an answer as it was before somebody compressed it, as [`plain`] does. That may take
     /// as long as reading the most that can be in it.
-    pub(super) async fn plain(
+    pub(in crate::embed) async fn plain(
         &self,
         headers: HeaderMap,
         body: Vec<u8>,
@@ -55,7 +55,8 @@ impl LargeAnswers {
         read.unwrap_or_else(|error| Parsed { tokens: None, vectors: Err(error) })
     }
 
-    async fn run<T: Send + 'static>(
+    /// Does work on an answer that takes as much processor time as looking at so many bytes.
+    pub(in crate::embed) async fn run<T: Send + 'static>(
         &self,
         work: usize,
         read: impl FnOnce(&AtomicBool) -> Result<T, EmbedError> + Send + 'static,

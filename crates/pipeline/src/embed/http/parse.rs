@@ -1,5 +1,6 @@
 //! Reading an answer with the status of a success.
 
+use super::most_numbers;
 use crate::embed::Vectors;
 use crate::embed::error::EmbedError;
 use crate::embed::provider::Protocol;
@@ -26,8 +27,7 @@ impl Expected {
     /// Returns the largest number of items in an answer's JSON that is read. It leaves room for vectors of a few times
     /// the length, so that the length which the model makes can be told, and for what a provider says beside them.
     fn most_items(self) -> usize {
-        let numbers = if self.dimensions == 0 { MOST_DIMENSIONS } else { self.dimensions };
-        self.inputs * (4 * numbers + 64) + MOST_DIMENSIONS
+        self.inputs * (4 * most_numbers(self.dimensions) + 64) + MOST_DIMENSIONS
     }
 }
 

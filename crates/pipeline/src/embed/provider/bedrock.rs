@@ -18,6 +18,7 @@ use crate::embed::request::answer::{Answered, AnsweredVector, unnumbered};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
 use crate::embed::request::refusal::{ProviderRefusal, RefusalKind};
+use crate::embed::request::said::Said;
 use crate::failure::Failure;
 
 /// The profile of Bedrock. It is asked with the identities that S3 is asked with; the options' names are
@@ -189,7 +190,7 @@ struct TitanRequest<'a> {
 struct TitanResponse {
     embedding: AnsweredVector,
     #[serde(default)]
-    input_text_token_count: Value,
+    input_text_token_count: Said,
 }
 
 #[derive(Serialize)]

@@ -13,6 +13,7 @@ use crate::embed::request::answer::{Answered, AnsweredVector, unnumbered};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::input_type::InputTypes;
 use crate::embed::request::optional::Optional;
+use crate::embed::request::said::Said;
 
 /// Cohere's words, its models on Amazon Bedrock included.
 pub(super) const INPUT_TYPES: InputTypes = InputTypes {
@@ -75,7 +76,7 @@ struct Request<'a> {
 struct Response {
     embeddings: Embeddings,
     #[serde(default)]
-    meta: Value,
+    meta: Said,
 }
 
 #[derive(Deserialize)]
@@ -100,7 +101,7 @@ impl Protocol for Cohere {
 
     fn read(&self, body: &[u8]) -> serde_json::Result<Answered> {
         let response: Response = serde_json::from_slice(body)?;
-        let tokens = response.meta.pointer("/billed_units/input_tokens").and_then(Value::as_f64);
+        let tokens = response.meta.at(&["billed_units", "input_tokens"]).as_f64();
         // It is a number with a fraction in the API's description.
         Ok(unnumbered(response.embeddings.float).with_tokens(tokens.map(|tokens| tokens as u64)))
     }

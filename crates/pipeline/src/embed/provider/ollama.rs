@@ -13,6 +13,7 @@ use crate::embed::request::answer::{Answered, AnsweredVector, unnumbered};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
 use crate::embed::request::refusal::{ProviderRefusal, RefusalKind};
+use crate::embed::request::said::Said;
 
 /// The address of an Ollama if neither the vectorizer nor the administrator names one.
 pub(in crate::embed) const LOCAL: &str = "http://localhost:11434";
@@ -79,7 +80,7 @@ struct Request<'a> {
 struct Response {
     embeddings: Vec<AnsweredVector>,
     #[serde(default)]
-    prompt_eval_count: Value,
+    prompt_eval_count: Said,
 }
 
 impl Protocol for Ollama {

@@ -16,6 +16,7 @@ use crate::embed::request::answer::{Answered, AnsweredVector, unnumbered};
 use crate::embed::request::dimensions::Dimensions;
 use crate::embed::request::optional::Optional;
 use crate::embed::request::refusal::RefusalKind;
+use crate::embed::request::said::Said;
 use crate::failure::Failure;
 use crate::server_url::ServerUrl;
 
@@ -152,7 +153,7 @@ struct Prediction {
 struct Embedding {
     values: AnsweredVector,
     #[serde(default)]
-    statistics: Value,
+    statistics: Said,
 }
 
 impl Protocol for Vertex {
@@ -174,7 +175,7 @@ impl Protocol for Vertex {
         let mut tokens = Some(0_u64);
         let mut vectors = Vec::with_capacity(response.predictions.len());
         for Prediction { embeddings } in response.predictions {
-            let of_one = embeddings.statistics.get("token_count").and_then(Value::as_f64);
+            let of_one = embeddings.statistics.at(&["token_count"]).as_f64();
             tokens = tokens.zip(of_one).map(|(sum, of_one)| sum.saturating_add(of_one as u64));
             vectors.push(embeddings.values);
         }

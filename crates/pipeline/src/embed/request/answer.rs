@@ -6,7 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
-use serde_json::Value;
+
+use super::said::Said;
 
 /// An answer as a provider sent it.
 #[derive(Debug, PartialEq)]
@@ -34,7 +35,7 @@ pub(in crate::embed) fn indexed(body: &[u8]) -> serde_json::Result<Answered> {
     struct Response {
         data: Vec<Item>,
         #[serde(default)]
-        usage: Value,
+        usage: Said,
     }
 
     let response: Response = serde_json::from_slice(body)?;
@@ -44,9 +45,8 @@ pub(in crate::embed) fn indexed(body: &[u8]) -> serde_json::Result<Answered> {
 
 /// Returns the number of tokens that OpenAI's `usage` says are billed. Servers that speak its protocol may say nothing, or
 /// something else.
-pub(in crate::embed) fn tokens_of(usage: &Value) -> Option<u64> {
-    let of = |name: &str| usage.get(name).and_then(Value::as_u64);
-    of("total_tokens").or_else(|| of("prompt_tokens"))
+pub(in crate::embed) fn tokens_of(usage: &Said) -> Option<u64> {
+    usage.at(&["total_tokens"]).as_u64().or_else(|| usage.at(&["prompt_tokens"]).as_u64())
 }
 
 /// Vectors in the order of the inputs.

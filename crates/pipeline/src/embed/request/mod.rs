@@ -16,3 +16,4 @@ pub(super) mod network_error;
 pub(super) mod normalize;
 pub(super) mod optional;
 pub(super) mod refusal;
+pub(super) mod said;

@@ -105,6 +105,14 @@ impl ProviderRefusal {
         }
     }
 
+    /// Leaves the message out if it repeats the beginning of one of these secrets.
+    pub(in crate::embed) fn without_secrets(mut self, secrets: &[String]) -> Self {
+        if secrets.iter().any(|secret| self.repeats(secret)) {
+            self.message.clear();
+        }
+        self
+    }
+
     /// Returns whether the request itself is refused, not the caller.
     pub(in crate::embed) fn is_bad_request(&self) -> bool {
         matches!(self.status.as_u16(), 400 | 422)
@@ -251,6 +259,17 @@ fn duration(text: &str, unit: f64) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_that_repeats_what_the_request_was_signed_with_is_not_told() {
+        let token = "ya29.c.b0AXv0zTPQhgvnqNMCsFyxbGWKDKbFzKXWDF-OXKAx5Jkz".to_owned();
+        let told = |secrets: &[String]| {
+            let body = format!(r#"{{"error": {{"message": "you sent Bearer {token}"}}}}"#);
+            read(500, &body).without_secrets(secrets).told(None, &[])
+        };
+        assert!(told(&[]).contains("ya29"));
+        assert_eq!(told(&["other".to_owned(), token.clone()]), "HTTP 500");
+    }
 
     fn read(status: u16, body: &str) -> ProviderRefusal {
         ProviderRefusal::read(StatusCode::from_u16(status).unwrap(), &HeaderMap::new(), body.as_bytes())

@@ -11,18 +11,19 @@ use super::error::refused;
 use super::resolve::{RerankServer, provider};
 use super::tokens;
 use super::wire::{Body, billed_tokens, read};
-use crate::compression::UnpackBounds;
 use crate::embed::error::EmbedError;
 use crate::embed::http::{
-    BYTES_PER_ANSWER, BYTES_PER_ECHO, BYTES_PER_INPUT, address, check_api_key, client_of, no_api_key,
-    on_bill, refusal, tokens_told,
+    BYTES_PER_ANSWER, BYTES_PER_ECHO, BYTES_PER_INPUT, LargeAnswers, address, check_api_key, client_of,
+    no_api_key, on_bill, refusal, tokens_told,
 };
 use crate::embed::limits::pack::Limits;
-use crate::embed::request::body::{plain, read_body};
+use crate::embed::request::body::{may_be_compressed, read_body};
 use crate::embed::request::network_error::{address_not_allowed, network_error};
 use crate::embed::request::refusal::ProviderRefusal;
 use crate::failure::Failure;
 use crate::network::HttpClients;
+use crate::offload::Offload;
+use crate::quota::Owner;
 use crate::secret::ApiKey;
 use crate::usage::{Bill, Size, most_tokens};
 
@@ -32,6 +33,8 @@ pub(super) struct Client {
     server: RerankServer,
     url: Url,
     timeout: Duration,
+    /// Works on large answers, while whoever asks can still be interrupted.
+    large: LargeAnswers,
 }
 
 impl Client {
@@ -57,7 +60,8 @@ impl Client {
         let url = address(&endpoint.url(protocol.path()))?;
         // A host that is written as an address is not resolved, and so not looked at later.
         endpoint.reach.check_literal(&url).map_err(|_| address_not_allowed())?;
-        Ok(Client { client, server, url, timeout })
+        let large = LargeAnswers::new(Offload::new(), Owner::default());
+        Ok(Client { client, server, url, timeout, large })
     }
 
     /// Returns the most that the provider takes in a request.
@@ -116,13 +120,18 @@ impl Client {
         if !complete {
             return Err(EmbedError::BadResponse(format!("it has more than {most} bytes")));
         }
-        let bounds = UnpackBounds { limit: most as u64, stop: &AtomicBool::new(false) };
-        let body = plain(&headers, body, bounds)?;
+        let body = match may_be_compressed(&headers, &body) {
+            true => self.large.plain(headers.clone(), body, most).await?,
+            false => body,
+        };
 
-        match read(self.server.protocol, &body, texts.len()) {
+        let (protocol, count) = (self.server.protocol, texts.len());
+        let bytes = body.len();
+        let reading = move |_: &AtomicBool| Ok((read(protocol, &body, count), billed_tokens(&body), body));
+        let (scores, tokens, body) = self.large.run(bytes, reading).await?;
+        match scores {
             Ok(scores) => {
-                let tokens = billed_tokens(&body).or_else(|| tokens_told(&headers));
-                tokens.inspect(|tokens| bill.said(size(question, texts), *tokens));
+                tokens.or_else(|| tokens_told(&headers)).inspect(|tokens| bill.said(size(question, texts), *tokens));
                 Ok(Answer::Scores(scores))
             }
             Err(error) => {

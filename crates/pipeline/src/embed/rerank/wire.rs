@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::config::RerankProtocol;
 use crate::embed::error::EmbedError;
 use crate::embed::limits::pack::Limits;
 use crate::embed::request::answer::tokens_of;
+use crate::embed::request::said::Said;
+use crate::json_items::JsonItems;
 
 impl RerankProtocol {
     /// Returns the path that is added to the base URL.
@@ -73,6 +74,11 @@ impl<'a> Body<'a> {
     }
 }
 
+/// The largest number of items of JSON in an answer for each text, which some servers repeat with what they know of it, and beside
+/// all of them.
+const ITEMS_PER_TEXT: usize = 64;
+const ITEMS_BESIDE: usize = 1_000;
+
 /// The relevance of one text.
 #[derive(Debug, Deserialize)]
 struct Scored {
@@ -93,16 +99,16 @@ struct Answer {
 #[derive(Deserialize)]
 struct Costs {
     #[serde(default)]
-    usage: Value,
+    usage: Said,
     #[serde(default)]
-    meta: Value,
+    meta: Said,
 }
 
 /// Returns the number of tokens that an answer says are billed: Voyage AI's, Jina AI's, and Cohere's for models that it sells by
 /// the token.
 pub(super) fn billed_tokens(body: &[u8]) -> Option<u64> {
     let Costs { usage, meta } = serde_json::from_slice(body).ok()?;
-    let of_cohere = meta.pointer("/billed_units/input_tokens").and_then(Value::as_f64);
+    let of_cohere = meta.at(&["billed_units", "input_tokens"]).as_f64();
     tokens_of(&usage).or(of_cohere.map(|tokens| tokens as u64))
 }
 
@@ -112,6 +118,10 @@ pub(super) fn billed_tokens(body: &[u8]) -> Option<u64> {
 ///
 /// `Unavailable` if the answer breaks off, `BadResponse` if it is another than was asked for.
 pub(super) fn read(protocol: RerankProtocol, body: &[u8], texts: usize) -> Result<Vec<f64>, EmbedError> {
+    if JsonItems::default().count(body) > texts * ITEMS_PER_TEXT + ITEMS_BESIDE {
+        return Err(EmbedError::BadResponse("it has more scores than were requested".to_owned()));
+    }
+
     let scored = match protocol {
         RerankProtocol::Tei => serde_json::from_slice::<Vec<Scored>>(body),
         RerankProtocol::Cohere | RerankProtocol::Voyageai | RerankProtocol::Jina => {
@@ -148,7 +158,7 @@ fn in_order(scored: &[Scored], texts: usize) -> Result<Vec<f64>, String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -167,6 +177,19 @@ mod tests {
         let others = json!({"model": "m", "query": "q", "documents": documents, "return_documents": false});
         let tei = json!({"query": "q", "texts": documents, "truncate": true});
         assert_eq!(ALL.map(body), [cohere, others.clone(), others, tei]);
+    }
+
+    #[test]
+    fn an_answer_of_more_items_than_its_scores_can_have_is_not_read() {
+        let scored = [(0, json!(0.5)), (1, json!(0.25))];
+        let beside = |items: usize| {
+            let mut answer: Value =
+                serde_json::from_slice(&answer(RerankProtocol::Cohere, &scored)).unwrap();
+            answer["meta"] = json!({"warnings": vec![0; items]});
+            read(RerankProtocol::Cohere, answer.to_string().as_bytes(), 2)
+        };
+        assert_eq!(beside(500).unwrap(), [0.5, 0.25]);
+        assert!(matches!(beside(5_000), Err(EmbedError::BadResponse(_))));
     }
 
     fn answer(protocol: RerankProtocol, scored: &[(i64, Value)]) -> Vec<u8> {
