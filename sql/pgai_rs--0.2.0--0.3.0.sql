@@ -173,7 +173,8 @@ DECLARE
         '_vectorizer_binding', '_vectorizer_missed', '_compared_since_crash', '_secret', 'secrets', '_spent',
         'model_override', '_model_fact', '_model_said', 'models', '_usage', '_usage_priced', 'vectorizer_usage',
         '_budget', '_budget_used', '_budget_state', 'budgets', '_vectorizer_warning',
-        '_vectorizer_rate', '_vectorizer_watched', 'vectorizer_progress', 'metrics', '_vectorizer_alteration', 'vectorizer_alterations'];
+        '_vectorizer_rate', '_vectorizer_watched', 'vectorizer_progress', 'metrics', '_vectorizer_alteration', 'vectorizer_alterations',
+        '_vectorizer_backfill', '_vectorizer_batch', '_vectorizer_batch_id_seq', '_vectorizer_batch_input', 'vectorizer_batches'];
     functions CONSTANT pg_catalog.text[] := ARRAY[
         'ai._catalog_changed()', 'ai._sees_all()', 'ai._sees_vectorizer(oid,oid,oid,oid)', 'ai._vectorizer_readable(oid)',
         'ai._vectorizer_pending(oid,oid,int8)', 'ai._watches_all()', 'ai._model_of(text)', 'ai._store_bytes(oid)',
@@ -187,6 +188,7 @@ DECLARE
         'ai.chunk_document(bytea,jsonb,text,text)', 'ai.chunk_document(text,jsonb,jsonb)',
         'ai.parsing_auto(bool)', 'ai.parsing_pymupdf(bool)', 'ai.parsing_docling(bool)',
         'ai._parsing_auto_of_0_2()', 'ai._parsing_pymupdf_of_0_2()', 'ai._parsing_docling_of_0_2()',
+        'ai.processing_default(int4,int4,text)', 'ai._processing_default_of_0_2(int4,int4)',
         'ai.parsed_document(int4,jsonb)', 'ai.parsed_document(text,jsonb)',
         'ai.embedding_shortened(jsonb,int4)', 'ai.search_none()', 'ai.search_hybrid(regconfig)',
         'ai.alter_vectorizer(text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,interval,bool)', 'ai.alter_vectorizer(int4,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,interval,bool)',
@@ -240,6 +242,7 @@ BEGIN
         FROM pg_catalog.unnest(ARRAY['ai.destination_table(name,name,name,name,name)', 'ai.destination_column(name)',
                                      'ai.indexing_hnsw(int4,text,int4,int4,bool)',
                                      'ai.parsing_auto()', 'ai.parsing_pymupdf()', 'ai.parsing_docling()',
+                                     'ai.processing_default(int4,int4)',
                                      'ai.create_s3_source(text,text,text,text[],text[],int8,interval,text,text,text,text,text,bool,bool,bool)',
                                      'ai.create_vectorizer(regclass,text,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,jsonb,name,name,name[],bool,bool)'])
              AS f),
@@ -515,6 +518,61 @@ CREATE TABLE ai._vectorizer_alteration (
 ALTER TABLE ai._vectorizer_alteration ENABLE ROW LEVEL SECURITY;
 SELECT pg_catalog.pg_extension_config_dump('ai._vectorizer_alteration', '');
 
+-- The transactions that have enqueued existing rows, whose rows have their time in queued_at. Without a key, so that two
+-- vectorizers can change places.
+CREATE TABLE ai._vectorizer_backfill (
+    vectorizer_id int4 NOT NULL REFERENCES ai.vectorizer (id) ON DELETE CASCADE,
+    queued_at     timestamptz NOT NULL
+);
+-- It can be emptied in a database that publishes all its tables.
+ALTER TABLE ai._vectorizer_backfill REPLICA IDENTITY FULL;
+CREATE INDEX _vectorizer_backfill_vectorizer_id_idx ON ai._vectorizer_backfill (vectorizer_id);
+
+CREATE TABLE ai._vectorizer_batch (
+    id             int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- NULL once the vectorizer is dropped: the worker then gives the batch up.
+    vectorizer_id  int4 REFERENCES ai.vectorizer (id) ON DELETE SET NULL,
+    -- The SHA-256 of all that decides the vectors of its inputs.
+    model          bytea NOT NULL,
+    state          text NOT NULL DEFAULT 'collecting' CONSTRAINT _vectorizer_batch_state_check
+                       CHECK (state IN ('collecting', 'ready', 'uploaded', 'creating', 'submitted', 'done')),
+    inputs         int4 NOT NULL DEFAULT 0,
+    bytes          int8 NOT NULL DEFAULT 0,
+    -- As estimated.
+    tokens         int8 NOT NULL DEFAULT 0,
+    -- The available_at of the rows that wait for it, by which they are known.
+    held_until     timestamptz NOT NULL,
+    opened_at      timestamptz NOT NULL,
+    submitted_at   timestamptz,
+    over_at        timestamptz,
+    -- By which the provider's batch is found if its answer was lost.
+    tag            uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+    -- The provider's ids.
+    input_file     text,
+    provider_batch text,
+    problem        text
+);
+CREATE INDEX _vectorizer_batch_vectorizer_id_idx ON ai._vectorizer_batch (vectorizer_id);
+
+CREATE TABLE ai._vectorizer_batch_input (
+    batch_id    int8 NOT NULL REFERENCES ai._vectorizer_batch (id) ON DELETE CASCADE,
+    place       int4 NOT NULL,
+    -- SHA-256 of the text.
+    digest      bytea NOT NULL,
+    input       text,
+    -- Numbers of four bytes, the lowest first.
+    vector      bytea,
+    -- The batch has brought no vector.
+    is_ordinary bool NOT NULL DEFAULT false,
+    PRIMARY KEY (batch_id, place)
+);
+CREATE INDEX _vectorizer_batch_input_digest_idx ON ai._vectorizer_batch_input (digest);
+
+-- Without policies: they hold texts of rows, and nobody reads or writes them but the extension.
+ALTER TABLE ai._vectorizer_backfill ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ai._vectorizer_batch ENABLE ROW LEVEL SECURITY;
+ALTER TABLE ai._vectorizer_batch_input ENABLE ROW LEVEL SECURITY;
+
 -- They have an argument more. Under their old names beside the new ones, a call would be ambiguous.
 ALTER FUNCTION ai.destination_table(name, name, name, name, name) RENAME TO _destination_table_of_0_2;
 ALTER FUNCTION ai.destination_column(name) RENAME TO _destination_column_of_0_2;
@@ -522,6 +580,7 @@ ALTER FUNCTION ai.indexing_hnsw(int4, text, int4, int4, bool) RENAME TO _indexin
 ALTER FUNCTION ai.parsing_auto() RENAME TO _parsing_auto_of_0_2;
 ALTER FUNCTION ai.parsing_pymupdf() RENAME TO _parsing_pymupdf_of_0_2;
 ALTER FUNCTION ai.parsing_docling() RENAME TO _parsing_docling_of_0_2;
+ALTER FUNCTION ai.processing_default(int4, int4) RENAME TO _processing_default_of_0_2;
 ALTER FUNCTION ai.create_vectorizer(regclass, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, name, name, name[], bool, bool)
 RENAME TO _create_vectorizer_of_0_2;
 ALTER FUNCTION ai.create_s3_source(text, text, text, text[], text[], int8, interval, text, text, text, text, text, bool, bool, bool)
@@ -533,14 +592,14 @@ RENAME TO _create_s3_source_of_0_2;
 
 DROP FUNCTION ai._destination_table_of_0_2(name, name, name, name, name), ai._destination_column_of_0_2(name),
               ai._indexing_hnsw_of_0_2(int4, text, int4, int4, bool), ai._parsing_auto_of_0_2(),
-              ai._parsing_pymupdf_of_0_2(), ai._parsing_docling_of_0_2(),
+              ai._parsing_pymupdf_of_0_2(), ai._parsing_docling_of_0_2(), ai._processing_default_of_0_2(int4, int4),
               ai._create_vectorizer_of_0_2(
                   regclass, text, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, name, name, name[], bool, bool),
               ai._create_s3_source_of_0_2(
                   text, text, text, text[], text[], int8, interval, text, text, text, text, text, bool, bool, bool);
 
 GRANT SELECT ON ai.vectorizer_errors, ai.vectorizer_status, ai.vectorizer_usage, ai.vectorizer_progress, ai.metrics, ai.budgets,
-                ai.vectorizer_alterations,
+                ai.vectorizer_alterations, ai.vectorizer_batches,
                 ai._model_fact, ai._model_said, ai.models TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION ai.set_secret, ai.drop_secret FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION

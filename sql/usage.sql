@@ -33,7 +33,10 @@ LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'watches_all_wrapper';
 
 -- With the price of the day.
 CREATE VIEW ai._usage_priced AS
-SELECT u.*, round(u.tokens * p.usd_per_million_tokens / 1000000, 6) AS usd
+SELECT u.*, round(u.tokens * p.usd_per_million_tokens
+                  -- OpenAI's batch API costs half.
+                  * CASE WHEN u.purpose = 'batches' AND u.server = '' AND u.model LIKE 'openai/%' THEN 0.5 ELSE 1 END
+                  / 1000000, 6) AS usd
 FROM ai._usage u
 LEFT JOIN LATERAL (SELECT s.usd_per_million_tokens FROM ai._model_said s
                    WHERE s.model = u.model AND s.server = u.server AND s.since <= u.day

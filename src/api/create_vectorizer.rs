@@ -14,6 +14,7 @@ use pgai_rs_pipeline::config::{Destination, VectorizerConfig};
 use super::progress;
 use super::quota;
 use super::requirements::{require_fresh_snapshots, require_utf8};
+use crate::catalog::batch;
 use crate::catalog::binding::Relations;
 use crate::catalog::destination;
 use crate::catalog::key::{self, Key};
@@ -301,6 +302,7 @@ fn build(blueprint: Blueprint, grantees: &[String], enqueue_existing: bool) -> R
     relations.require_names()?;
 
     if enqueue_existing {
+        batch::note_backfill(id)?;
         progress::announce(&name, objects::enqueue_existing(&relations, &key)?);
     }
     wake::worker_at_commit();

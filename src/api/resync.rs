@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use super::drop_vectorizer::require_id;
 use super::requirements::require_fresh_snapshots;
 use crate::catalog::ownership::require_owner;
-use crate::catalog::{missed, vectorizer};
+use crate::catalog::{batch, missed, vectorizer};
 use crate::pg::error::PgError;
 use crate::queue::resync as compare;
 use crate::trigger::{self, wake};
@@ -28,6 +28,7 @@ fn enqueue(id: i32, all_rows: bool) -> Result<i64, PgError> {
         missed::forget(id)?;
         trigger::retry_failed();
     }
+    batch::note_backfill(id)?;
     let extra = compare::enqueue_extra(&vectorizer)?;
     let rows = match all_rows {
         true => compare::enqueue_all(&vectorizer)?,

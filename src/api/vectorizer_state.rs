@@ -129,6 +129,7 @@ fn stopped(row: &Row<'_>) -> Result<Option<HealthState>, PgError> {
         Some("scheduled") => "scheduled",
         Some("no_builder") => "no_builder",
         Some("lacks_words") => "lacks_words",
+        Some("waiting_for_batch") => "waiting_for_batch",
         _ => return Ok(None),
     };
     Ok(Some(HealthState {
@@ -215,7 +216,15 @@ impl Facts {
 
 /// Returns whether a stop of this name is that of the rows that are pending.
 fn comes_from_rows(word: &str) -> bool {
-    matches!(word, "failing" | "waiting_for_provider" | "waiting_for_storage" | "at_limit" | "scheduled")
+    matches!(
+        word,
+        "failing"
+            | "waiting_for_provider"
+            | "waiting_for_storage"
+            | "waiting_for_batch"
+            | "at_limit"
+            | "scheduled"
+    )
 }
 
 /// The hint of a vectorizer with rows that were set aside.

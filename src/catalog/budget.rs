@@ -96,6 +96,8 @@ pub struct Charged<'a> {
     pub role: u32,
     /// The model.
     pub model: &'a ModelName,
+    /// The part of its price that was paid.
+    pub share: f64,
 }
 
 /// Writes what was used on a day. The worker calls it as superuser, with what it writes of [`usage`](super::usage).
@@ -105,7 +107,7 @@ pub fn charge(charged: &Charged<'_>, day: Day, usage: Usage) -> Result<(), PgErr
     }
     sql::execute(
         "INSERT INTO ai._budget_used AS s (budget, since, used)
-         SELECT b.id, b.begins, $1 * CASE b.unit WHEN 'tokens' THEN 1 ELSE coalesce(p.usd, 0) / 1000000 END
+         SELECT b.id, b.begins, $1 * CASE b.unit WHEN 'tokens' THEN 1 ELSE coalesce(p.usd, 0) * $8 / 1000000 END
          FROM ai._budget_state b
          CROSS JOIN (SELECT (SELECT m.usd_per_million_tokens::float8 FROM ai.models m WHERE m.model = $2 AND m.server = $3)) AS p (usd)
          WHERE b.purpose = $4 AND 'epoch'::date + $5 >= b.begins AND b.role IN (0, $6)
@@ -120,6 +122,7 @@ pub fn charge(charged: &Charged<'_>, day: Day, usage: Usage) -> Result<(), PgErr
             day_number(day).into(),
             pg_sys::Oid::from(charged.role).into(),
             charged.vectorizer.to_owned().into(),
+            charged.share.into(),
         ],
     )
     .map(drop)
@@ -248,7 +251,7 @@ const SET: &str = "
     SELECT $1::uuid, coalesce($2, 0::oid), $3, $4, $5, $6, coalesce($7, w.used, 0), ai._budget_begins($4)
     FROM (SELECT sum(CASE $5 WHEN 'tokens' THEN u.tokens::float8 ELSE coalesce(u.usd, 0)::float8 END)
           FROM ai._usage_priced u
-          WHERE u.day >= ai._budget_begins($4) AND (u.purpose = 'documents') = ($3 = 'documents')
+          WHERE u.day >= ai._budget_begins($4) AND (u.purpose IN ('documents', 'batches')) = ($3 = 'documents')
             AND CASE WHEN $1::uuid <> '00000000-0000-0000-0000-000000000000' THEN u.vectorizer = $1::uuid
                      WHEN $2 IS NULL THEN true
                      ELSE $3 = 'documents' AND EXISTS (

@@ -7,6 +7,7 @@
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use super::batch;
 use super::binding::{self, Relations};
 use super::dependent_views::{self, View};
 use super::exchange_names::{Renamed, rename, rename_beside};
@@ -200,6 +201,8 @@ fn bind(side: &Side<'_>, opposite: &Side<'_>, own: &Relations, others: &Relation
         }
         Ok::<_, PgError>(())
     })?;
+
+    batch::exchange(first.id, other.id)?;
 
     for ((id, relations, before), model) in
         [(first.id, own, other), (other.id, others, first)].into_iter().zip(models)

@@ -13,6 +13,7 @@
 //! * [`alteration`]: one that is built beside another, to take its place
 //! * [`exchange`], [`exchange_sides`], [`exchange_names`], [`exchange_columns`]: the exchange of the two, what must hold for it, and names
 //! * [`dependent_views`], [`obstacles`], [`grants`]: what reads the vectors, what else depends on them, and rights
+//! * [`batch`]: inputs that are with a provider's batch API, and what it has brought
 //! * [`fit`]: whether its config fits what it has
 //! * [`scan`]: reading a table without a plan
 //! * [`relation`], [`hierarchy`], [`key`], [`key_columns`]: the properties of a user's table
@@ -27,6 +28,7 @@
 
 pub mod alteration;
 pub mod basis;
+pub mod batch;
 pub mod binding;
 pub mod budget;
 pub mod definitions;

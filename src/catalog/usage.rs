@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use pgai_rs_pipeline::quota::{Day, day_of};
-use pgai_rs_pipeline::usage::{Bill, Counted, Ledger, Meter, ModelName, Usage};
+use pgai_rs_pipeline::usage::{Bill, Counted, Ledger, Meter, ModelName, Usage, price_share};
 
 use super::budget::{self, Charged};
 use super::schema;
@@ -43,11 +43,12 @@ pub fn meter_of(ledger: &Arc<Ledger>, entry: &Entry, model: Option<ModelName>) -
 
 fn counted(uuid: &str, entry: &Entry, model: ModelName) -> Counted {
     let owner = entry.owner().to_u32();
-    Counted { vectorizer: uuid.to_owned(), id: entry.id, name: entry.name.clone(), owner, model }
+    let name = entry.name.clone();
+    Counted { vectorizer: uuid.to_owned(), id: entry.id, name, owner, model, by_batch: false }
 }
 
 fn nobodys(model: ModelName) -> Counted {
-    Counted { vectorizer: NOBODY.to_owned(), id: 0, name: String::new(), owner: 0, model }
+    Counted { vectorizer: NOBODY.to_owned(), id: 0, name: String::new(), owner: 0, model, by_batch: false }
 }
 
 /// The bill of a query, which is counted for its vectorizer when the query has its answer, or ends without one.
@@ -117,6 +118,9 @@ struct Purpose(&'static str);
 
 const DOCUMENTS: Purpose = Purpose("documents");
 
+/// What documents are sent by in the provider's batch API, which has another price.
+const BATCHES: Purpose = Purpose("batches");
+
 impl From<Asking> for Purpose {
     fn from(asking: Asking) -> Self {
         match asking {
@@ -177,9 +181,11 @@ fn add_all(
     }
     as_superuser(|| {
         for (counted, day, usage) in of_documents {
-            way(&|| add(counted, DOCUMENTS, *day, *usage))?;
-            let Counted { vectorizer, owner, model, .. } = &**counted;
-            let charged = Charged { purpose: budget::DOCUMENTS, vectorizer, role: *owner, model };
+            let purpose = if counted.by_batch { BATCHES } else { DOCUMENTS };
+            way(&|| add(counted, purpose, *day, *usage))?;
+            let Counted { vectorizer, owner, model, by_batch, .. } = &**counted;
+            let share = if *by_batch { price_share(model) } else { 1.0 };
+            let charged = Charged { purpose: budget::DOCUMENTS, vectorizer, role: *owner, model, share };
             way(&|| budget::charge(&charged, *day, *usage))?;
         }
         for query in of_queries {
@@ -200,7 +206,7 @@ fn add_query(query: &UsedByQueries, way: Way) -> Result<(), PgError> {
     };
     let (purpose, day) = (query.asking.into(), day_of(SystemTime::now()));
     let Counted { vectorizer, model, .. } = &counted;
-    let charged = Charged { purpose: budget::QUERIES, vectorizer, role: query.role, model };
+    let charged = Charged { purpose: budget::QUERIES, vectorizer, role: query.role, model, share: 1.0 };
     way(&|| budget::charge(&charged, day, query.usage))?;
 
     if !has_room(&counted, purpose, day)? {

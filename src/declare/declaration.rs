@@ -89,6 +89,7 @@ impl ConfigParts {
         self.formatting = formatting::resolve(self.formatting, columns, of_documents)?;
         self.scheduling = scheduling::resolve(self.scheduling)?;
         let processing = processing::check(&self.processing)?.clone();
+        processing::require_batches(&processing, &embedding)?;
 
         let names = self.destination.readable()?;
         let indexing = self.indexing.readable()?;

@@ -1,6 +1,9 @@
 //! Configs of `ai.processing_*`.
 
-use pgai_rs_pipeline::config::Processing;
+use pgai_rs_pipeline::config::{Embedding, Processing};
+use pgai_rs_pipeline::embed::provider_prefix;
+use pgrx::PgSqlErrorCode;
+use serde_json::Value;
 
 use super::config::{ConfigPart, raise};
 use crate::pg::error::PgError;
@@ -10,6 +13,9 @@ const MAX_BATCH_SIZE: i64 = 2_048;
 
 /// Maximum `concurrency`: pgai's limit.
 const MAX_CONCURRENCY: i64 = 50;
+
+/// LiteLLM's prefix of the provider whose batch API is known.
+const PROVIDER_WITH_BATCHES: &str = "openai";
 
 /// Checks a config: its limits are whole numbers within bounds.
 pub fn check(config: &ConfigPart<Processing>) -> Result<&Processing, PgError> {
@@ -21,7 +27,28 @@ pub fn check(config: &ConfigPart<Processing>) -> Result<&Processing, PgError> {
 
     require_limit(config, "batch_size", MAX_BATCH_SIZE)?;
     require_limit(config, "concurrency", MAX_CONCURRENCY)?;
-    config.readable()
+    match config.value("backfill").map(Value::as_str) {
+        None | Some(Some("batch")) => config.readable(),
+        Some(_) => Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "backfill must be 'batch' or NULL",
+        )
+        .with_hint(
+            "With 'batch', existing rows go by the provider's batch API, which costs half and answers within 24 hours.",
+        )),
+    }
+}
+
+/// Errors if existing rows are to go by the batch API of a provider of which none is known.
+pub fn require_batches(processing: &Processing, embedding: &Embedding) -> Result<(), PgError> {
+    if !processing.backfills_by_batch() || provider_prefix(embedding) == Some(PROVIDER_WITH_BATCHES) {
+        return Ok(());
+    }
+    Err(PgError::new(
+        PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+        "backfill => 'batch' is available for models of OpenAI only",
+    )
+    .with_hint("Leave backfill out of ai.processing_default(): existing rows then go as all others do."))
 }
 
 /// Errors if a key is there and is no whole number from 1 to `most`.

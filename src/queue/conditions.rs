@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant, SystemTime};
 
 use pgai_rs_pipeline::document::{Failed, Vectorizer};
-use pgai_rs_pipeline::failure::{Failure, Scope, Step};
+use pgai_rs_pipeline::failure::{Failure, Retry, Scope, Step};
 
 use crate::pg::error::PgError;
 
@@ -30,6 +30,8 @@ pub enum Stop {
     NoBuilder,
     /// Words can't be added to older chunks. Its rows are processed meanwhile.
     LacksWords,
+    /// Existing rows wait for the provider's batch API. Others are processed meanwhile.
+    WaitingForBatch,
 }
 
 impl Stop {
@@ -45,6 +47,7 @@ impl Stop {
             Stop::Scheduled => "scheduled",
             Stop::NoBuilder => "no_builder",
             Stop::LacksWords => "lacks_words",
+            Stop::WaitingForBatch => "waiting_for_batch",
         }
     }
 
@@ -119,14 +122,16 @@ impl Condition {
 
     /// Returns whether it keeps rows from being processed.
     fn stops_rows(&self) -> bool {
-        !matches!(self.stop, Stop::NoBuilder | Stop::LacksWords)
+        !matches!(self.stop, Stop::NoBuilder | Stop::LacksWords | Stop::WaitingForBatch)
     }
 
     /// Returns whether the cause is the same, so that `since` is kept and nothing is logged. A wait for a
     /// provider or for S3 may show in several ways.
     fn is_same(&self, other: &Condition) -> bool {
         self.stop == other.stop
-            && (self.stop.waits() || (&self.code, &self.message) == (&other.code, &other.message))
+            && (self.stop.waits()
+                || self.stop == Stop::WaitingForBatch
+                || (&self.code, &self.message) == (&other.code, &other.message))
     }
 }
 
@@ -150,7 +155,7 @@ pub struct Record {
 /// The conditions of all vectorizers of this database.
 #[derive(Debug, Default)]
 pub struct Conditions {
-    records: HashMap<i32, Record>,
+    pub(super) records: HashMap<i32, Record>,
 }
 
 impl Conditions {
@@ -224,6 +229,8 @@ impl Conditions {
 
     /// Counts rows that failed, for reasons of their own or for reasons that would stop the others as well.
     pub fn failed(&mut self, id: i32, failed: &[Failed]) {
+        // Those that wait for a batch have not failed.
+        let failed = failed.iter().filter(|failed| !matches!(failed.failure.retry, Retry::Until(_)));
         for Failed { failure, .. } in failed {
             let record = self.records.entry(id).or_default();
             record.errors = record.errors.saturating_add(1);
@@ -338,7 +345,8 @@ impl Conditions {
         }
     }
 
-    fn stop(&mut self, id: i32, condition: Condition) -> bool {
+    /// Records that something stops a vectorizer. Returns whether that is new.
+    pub(super) fn stop(&mut self, id: i32, condition: Condition) -> bool {
         let record = self.records.entry(id).or_default();
         match &mut record.condition {
             Some(known) if known.is_same(&condition) => {
@@ -362,7 +370,7 @@ impl Conditions {
     }
 
     /// Ends the stops that are over. `name` returns a vectorizer's name.
-    fn end(&mut self, name: impl Fn(i32) -> String, is_over: impl Fn(i32, Stop) -> bool) {
+    pub(super) fn end(&mut self, name: impl Fn(i32) -> String, is_over: impl Fn(i32, Stop) -> bool) {
         let stopped = |(id, record): (&i32, &Record)| Some((*id, record.condition.as_ref()?.stop));
         let stopped: Vec<(i32, Stop)> = self.records.iter().filter_map(stopped).collect();
         for (id, _) in stopped.into_iter().filter(|(id, stop)| is_over(*id, *stop)) {

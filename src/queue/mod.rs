@@ -7,10 +7,12 @@
 //! * [`filling`]: the words that older chunks may lack
 //! * [`pause`], [`schedule`], [`looks`], [`active`]: a vectorizer that is served, with the times at which it is worked on
 //! * [`session`]: the connection on which the protocol runs
-//! * [`tickets`], [`conditions`], [`next_look`], [`counters`], [`requests`]: what the worker remembers between turns
+//! * [`tickets`], [`conditions`], [`next_look`], [`counters`], [`requests`], `reservations`, [`waiting_for_batch`]: what the worker remembers
+//!   between turns
 //! * [`listed`], [`roster`]: the vectorizers that the catalog lists, and those that are served; `rereading`: those that may
 //!   have changed
-//! * `looking`: which of them have something to do; `adding_words`: adding words to older chunks
+//! * `looking`: which of them have something to do; `adding_words`: adding words to older chunks; `batched`: what batches have
+//!   brought, and inputs that are collected for them
 //! * [`spi`]: the pipeline's `Queue`
 //!
 //! Beside them:
@@ -19,6 +21,7 @@
 
 pub mod active;
 mod adding_words;
+mod batched;
 pub mod conditions;
 pub mod counters;
 pub mod definition;
@@ -31,6 +34,7 @@ pub mod pause;
 
 pub mod requests;
 mod rereading;
+mod reservations;
 pub mod resync;
 pub mod roster;
 pub mod schedule;
@@ -38,3 +42,4 @@ pub mod session;
 pub mod spi;
 pub mod tickets;
 pub mod unlogged;
+pub mod waiting_for_batch;

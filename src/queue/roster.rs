@@ -20,6 +20,7 @@ use super::pause::Pause;
 use super::session::SpiSession;
 use super::tickets::Tickets;
 use super::unlogged;
+use super::waiting_for_batch::WaitingForBatches;
 use crate::catalog::alteration::Alteration;
 use crate::catalog::vectorizer::Entry;
 use crate::catalog::{definitions, registration, vectorizer};
@@ -271,6 +272,12 @@ impl Roster {
     pub fn no_builder(&mut self, waiting: &HashSet<i32>) {
         let active = &self.active;
         self.conditions.no_builder(waiting, |id| name_of(active, id));
+    }
+
+    /// Records which vectorizers wait for batches of their provider: what for, and for how long at most.
+    pub fn waiting_for_batches(&mut self, waiting: &WaitingForBatches) {
+        let active = &self.active;
+        self.conditions.waiting_for_batches(waiting, |id| name_of(active, id));
     }
 
     /// Ends the rest of a vectorizer that was asked to run, both by schedule and after errors. Returns false

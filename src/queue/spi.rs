@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::document::{self, Completed, Document, Failed, Ticket};
 use pgai_rs_pipeline::failure::Failure;
-use pgai_rs_pipeline::run::{Addresses, ClaimedDocuments, Queue, Shares};
+use pgai_rs_pipeline::run::{Addresses, ClaimedDocuments, Inquiry, Queue, Shares};
 use pgai_rs_queue::claim::{self, Claims, claim, read};
 use pgai_rs_queue::complete::Written;
 use pgai_rs_queue::outcome::Outcome;
@@ -20,6 +20,7 @@ use super::conditions::Conditions;
 use super::counters::SharedCounters;
 use super::pause::Pause;
 use super::requests::Requests;
+use super::reservations::Remembered;
 use super::roster::{Roster, its_turn, report};
 use super::schedule::Schedule;
 use super::session::SpiSession;
@@ -32,8 +33,9 @@ use crate::pg::turn;
 
 /// The queue of all vectorizers of this database.
 pub struct SpiQueue {
-    roster: Roster,
-    tickets: Tickets,
+    pub(super) roster: Roster,
+    pub(super) tickets: Tickets,
+    pub(super) batches: Remembered,
     counters: SharedCounters,
     requests: Requests,
     /// The number of claims of this process, over all vectorizers.
@@ -49,6 +51,7 @@ impl SpiQueue {
         SpiQueue {
             roster: Roster::default(),
             tickets: Tickets::new(seed),
+            batches: Remembered::default(),
             counters: SharedCounters::default(),
             requests: Requests::default(),
             claims: 0,
@@ -392,6 +395,15 @@ impl Queue for SpiQueue {
         self.tickets.settle(failed.iter().map(|f| f.ticket));
         self.roster.conditions.failed(vectorizer.id, failed);
         Ok(Vec::new())
+    }
+
+    fn inquire(
+        &mut self,
+        vectorizer: &Arc<document::Vectorizer>,
+        inquiries: Vec<Inquiry>,
+    ) -> Result<(), PgError> {
+        self.answer(vectorizer, inquiries);
+        Ok(())
     }
 
     fn waits_its_turn(&self, vectorizer: &document::Vectorizer) -> Option<Duration> {

@@ -15,11 +15,14 @@ use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::child;
+use pgai_rs_pipeline::document::Vectorizer;
+use pgai_rs_pipeline::embed::by_batch::BatchNetwork;
 use pgai_rs_pipeline::run::{Runner, Turn, release_free_memory};
 use pgai_rs_pipeline::settings::Settings;
 use pgai_rs_pipeline::source::Network;
 
 use super::altering::Alterations;
+use super::batches::{Batches, Way};
 use super::confinement;
 use super::extension::{self, Extension};
 use super::heartbeat::Heartbeat;
@@ -143,8 +146,7 @@ fn serve(database: pg_sys::Oid) {
     }
 
     let mut queue = SpiQueue::new(i64::from(random_u32()) << 32);
-    let mut sources = Sources::default();
-    let mut alterations = Alterations::default();
+    let mut beside = Beside::default();
     let mut renewed = Instant::now();
     let mut heartbeat = Heartbeat::default();
     let mut extension = Extension::default();
@@ -156,11 +158,10 @@ fn serve(database: pg_sys::Oid) {
             Ok(false) => return leave_without_extension(database),
             Err(error) => Err(error),
         };
-        if leaves_for_another(database, &sources) || leaves_for_settings(database, &own_settings) {
+        if leaves_for_another(database, &beside.sources) || leaves_for_settings(database, &own_settings) {
             return write_spending(&queue);
         }
-        let worked =
-            is_there.and_then(|()| work(&mut queue, &mut sources, &mut alterations, &waker, &mut renewed));
+        let worked = is_there.and_then(|()| work(&mut queue, &mut beside, &waker, &mut renewed));
         let pause = match worked {
             Ok(pause) => pause,
             Err(error) => {
@@ -176,7 +177,7 @@ fn serve(database: pg_sys::Oid) {
         clear(&wake);
         if reloaded {
             queue.forget_settings();
-            sources.forget_settings();
+            beside.sources.forget_settings();
             with_runner(|runner| runner.configure(pipeline_settings()));
         }
     }
@@ -277,16 +278,23 @@ fn leaves_for_settings(database: pg_sys::Oid, own_settings: &OwnSettings) -> boo
     leaves
 }
 
+/// The work beside the queue.
+#[derive(Default)]
+struct Beside {
+    sources: Sources,
+    alterations: Alterations,
+    batches: Batches,
+}
+
 /// Does one turn of all work. Returns how long to wait for the next.
 fn work(
     queue: &mut SpiQueue,
-    sources: &mut Sources,
-    alterations: &mut Alterations,
+    beside: &mut Beside,
     waker: &Waker,
     renewed: &mut Instant,
 ) -> Result<Duration, PgError> {
     turn::shares(|shares| shares.begin_turn(Instant::now()));
-    let listed = sources.turn(&with_runner(|runner| network(runner, waker))).unwrap_or_else(|error| {
+    let listed = beside.sources.turn(&with_runner(|runner| network(runner, waker))).unwrap_or_else(|error| {
         pgrx::warning!("pgai_rs worker could not process S3 sources: {error}");
         Turn { more: false, retry_in: Some(ERROR_PAUSE) }
     });
@@ -307,7 +315,8 @@ fn work(
     // Rows without end must not keep indexes from being built, nor chunks from getting their words.
     let index = index::due::look(queue);
     let has_more_words = queue.fill_words();
-    let altered = alterations.look(queue);
+    let altered = beside.alterations.look(queue);
+    let batches = look_at_batches(&mut beside.batches, queue, waker);
     if turn.more || listed.more || has_more_words {
         return Ok(Duration::ZERO);
     }
@@ -324,6 +333,7 @@ fn work(
         queue.next_due(),
         index,
         altered,
+        batches,
         renewal,
         Some(guc::poll_interval()),
     ]
@@ -331,6 +341,13 @@ fn work(
     .flatten()
     .min();
     Ok(next.unwrap_or(ERROR_PAUSE).max(SHORTEST_WAIT))
+}
+
+/// Takes the steps of batches whose time has come. Returns the time until the next look.
+fn look_at_batches(batches: &mut Batches, queue: &mut SpiQueue, waker: &Waker) -> Option<Duration> {
+    let network = BatchNetwork { handle: with_runner(|runner| runner.handle().clone()), wake: waker.clone() };
+    let server = |vectorizer: &Vectorizer| with_runner(|runner| runner.batch_server(vectorizer));
+    batches.look(queue, &Way { network, server: &server })
 }
 
 /// Returns the runner's threads and clients, for the listings of S3 sources.

@@ -3,6 +3,7 @@
 //! * [`launcher`]: starts the workers; it is connected to no database
 //! * [`database`]: the worker of a database
 //! * `altering`: what is built beside a vectorizer takes its place
+//! * `batches`: what goes by a provider's batch API, there and back
 //! * `confinement`: its word about the processes that parse documents
 //! * `extension`, `own_settings`: what the process looks at in each turn besides its work
 //! * [`heartbeat`]: writes what is known of the process and of each vectorizer to tables
@@ -11,6 +12,7 @@
 //! * [`utility_hook`]: ends workers for DROP DATABASE and similar statements
 
 mod altering;
+mod batches;
 mod confinement;
 pub mod database;
 mod extension;

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from support import vectors
+from support.batches import Batches
 from support.limit import Limit
 
 
@@ -68,6 +69,7 @@ class Stub:
         # Requests beyond it are refused; see `Limit`.
         self.limit: Limit | None = None
         self.requests: list[Request] = []
+        self.batches = Batches()
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
         self._ending = threading.Event()
@@ -165,9 +167,21 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
+    def do_GET(self):
+        self._answer_of_batches(b"")
+
+    def do_DELETE(self):
+        self._answer_of_batches(b"")
+
+    def _answer_of_batches(self, content: bytes) -> None:
+        self._send(*self.stub.batches.answer(self.command, self.path, self.headers, content))
+
     def do_POST(self):
         started = time.monotonic()
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path.startswith(("/v1/files", "/v1/batches")):
+            return self._answer_of_batches(content)
+        body = json.loads(content)
         if not self.path.endswith(("/embeddings", "/api/embed", "/rerank")):
             return self._send(404, _error({"message": f"no such path: {self.path}"}))
         inputs = body.get("input") or body.get("documents") or body.get("texts")

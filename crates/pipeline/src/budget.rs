@@ -91,6 +91,8 @@ pub struct Payer<'a> {
     pub model: &'a str,
     /// The model's server, as prices name it.
     pub server: &'a str,
+    /// The part of the model's price that it pays.
+    pub share: f64,
 }
 
 impl Payer<'_> {
@@ -144,9 +146,20 @@ impl Books {
     /// Calls `change` with each budget that a vectorizer has, and so many tokens in its unit.
     fn each(&mut self, payer: Payer<'_>, tokens: u64, mut change: impl FnMut(&mut Page, f64)) {
         for page in self.pages.iter_mut().filter(|page| payer.has(&page.budget.key)) {
-            let amount = cost(page.budget.key.unit, &self.prices, (payer.model, payer.server), tokens);
-            change(page, amount);
+            let unit = page.budget.key.unit;
+            let amount = cost(unit, &self.prices, (payer.model, payer.server), tokens);
+            change(page, if unit == Unit::Dollars { amount * payer.share } else { amount });
         }
+    }
+
+    /// Sets tokens aside of each budget that a vectorizer has. Returns the amounts.
+    fn set_aside(&mut self, payer: Payer<'_>, tokens: u64) -> Vec<(BudgetKey, f64)> {
+        let mut parts = Vec::new();
+        self.each(payer, tokens, |page, amount| {
+            page.reserved += amount;
+            parts.push((page.budget.key.clone(), amount));
+        });
+        parts
     }
 
     /// Refuses if a budget of a vectorizer is used up. What can't be counted is not refused.
@@ -221,13 +234,15 @@ impl Budgets {
     pub fn reserve(self: &Arc<Self>, payer: Payer<'_>, tokens: u64) -> Result<Reserved, Failure> {
         let mut books = self.books();
         books.require(payer, Step::Embedding, SystemTime::now())?;
-        let mut parts = Vec::new();
-        books.each(payer, tokens, |page, amount| {
-            page.reserved += amount;
-            parts.push((page.budget.key.clone(), amount));
-        });
+        let parts = books.set_aside(payer, tokens);
         drop(books);
         Ok(Reserved { budgets: Arc::clone(self), parts })
+    }
+
+    /// Sets aside what a vectorizer has sent already, whatever is left.
+    pub fn set_aside(self: &Arc<Self>, payer: Payer<'_>, tokens: u64) -> Reserved {
+        let parts = self.books().set_aside(payer, tokens);
+        Reserved { budgets: Arc::clone(self), parts }
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
@@ -273,7 +288,7 @@ mod tests {
     use super::*;
 
     const ALICE: Role = 1;
-    const PAYER: Payer<'_> = Payer { vectorizer: "u", owner: ALICE, model: "m", server: "" };
+    const PAYER: Payer<'_> = Payer { vectorizer: "u", owner: ALICE, model: "m", server: "", share: 1.0 };
 
     fn key(holder: Holder, unit: Unit) -> BudgetKey {
         BudgetKey { holder, unit, period: "day".into() }

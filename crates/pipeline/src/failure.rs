@@ -73,6 +73,9 @@ pub enum Retry {
     /// The row is tried again as soon as what the failure's scope names is in order, and no attempt is spent: it is not its
     /// fault (storage or provider down).
     OnRecovery,
+    /// Nothing has failed: the row waits, at the latest until this time in microseconds since 1970, for what its vectorizer has
+    /// asked for. Whoever has the answer makes the row due by that time, which nothing else has.
+    Until(i64),
 }
 
 /// The reason why a document failed, in words that lead to the fix.
@@ -102,7 +105,7 @@ impl Failure {
     /// the whole vectorizer. [`concerning`](Self::concerning) says otherwise.
     pub fn new(step: Step, code: &'static str, message: impl Into<String>, retry: Retry) -> Self {
         let scope = match retry {
-            Retry::Never | Retry::Backoff => Scope::Row,
+            Retry::Never | Retry::Backoff | Retry::Until(_) => Scope::Row,
             Retry::After(_) | Retry::OnRecovery => Scope::Vectorizer,
         };
         let message = storable_message(message.into(), LONGEST_MESSAGE);

@@ -57,6 +57,12 @@ impl Usage {
     }
 }
 
+/// The part of its price that a model's batch API costs, for each provider that has one whose price is known: half for OpenAI,
+/// <https://platform.openai.com/docs/guides/batch>. Another server of the same protocol has a price of its own.
+pub fn price_share(model: &ModelName) -> f64 {
+    if model.server.is_empty() && model.model.starts_with("openai/") { 0.5 } else { 1.0 }
+}
+
 /// The largest numbers of bytes of a model's name and of its server's. They are part of the key of `ai._usage`, and a B-tree of
 /// Postgres has entries of 2,704 bytes at most.
 const LONGEST_MODEL: usize = 256;
@@ -93,12 +99,15 @@ pub struct Counted {
     pub owner: Role,
     /// The model.
     pub model: ModelName,
+    /// True for what the provider's batch API was asked for.
+    pub by_batch: bool,
 }
 
 impl Counted {
     fn payer(&self) -> Payer<'_> {
+        let share = if self.by_batch { price_share(&self.model) } else { 1.0 };
         let ModelName { model, server } = &self.model;
-        Payer { vectorizer: &self.vectorizer, owner: self.owner, model, server }
+        Payer { vectorizer: &self.vectorizer, owner: self.owner, model, server, share }
     }
 }
 
@@ -178,12 +187,25 @@ impl Meter {
         }
     }
 
+    /// Returns the meter of what the same vectorizer asks the provider's batch API for.
+    pub fn of_batches(&self) -> Meter {
+        let by_batch = |counted: &Counted| Arc::new(Counted { by_batch: true, ..counted.clone() });
+        Meter(self.0.as_ref().map(|(ledger, counted)| (Arc::clone(ledger), by_batch(counted))))
+    }
+
+    /// Sets aside of the budgets what was sent by an earlier process and is not billed yet.
+    pub fn set_aside(&self, tokens: u64) -> Option<Reserved> {
+        let (ledger, counted) = self.0.as_ref()?;
+        Some(ledger.budgets.set_aside(counted.payer(), tokens))
+    }
+
     /// Counts a document whose chunks all got their vectors.
     pub(crate) fn count_document(&self) {
         self.add(Usage { documents: 1, ..Usage::default() });
     }
 
-    pub(crate) fn add(&self, usage: Usage) {
+    /// Counts what was asked for.
+    pub fn add(&self, usage: Usage) {
         if let Some((ledger, counted)) = &self.0
             && usage != Usage::default()
         {
@@ -378,8 +400,10 @@ mod tests {
     fn what_could_not_be_written_is_not_lost() {
         let ledger = Arc::new(Ledger::default());
         let model = ModelName { model: "m".into(), server: String::new() };
-        let meter =
-            Meter::new(&ledger, Counted { vectorizer: "u".into(), id: 1, name: "v".into(), owner: 1, model });
+        let meter = Meter::new(
+            &ledger,
+            Counted { vectorizer: "u".into(), id: 1, name: "v".into(), owner: 1, model, by_batch: false },
+        );
         meter.count_document();
         let taken = ledger.take();
         meter.count_document();

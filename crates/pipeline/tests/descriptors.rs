@@ -95,7 +95,7 @@ async fn no_row_is_to_blame_and_all_goes_on_when_there_are_some_again() {
     );
     // The group itself rests; another asks at once.
     let mut other = support::column_vectorizer(2, &model.url);
-    other.config.processing = Processing::Default { batch_size: None, concurrency: Some(3) };
+    other.config.processing = Processing::Default { batch_size: None, concurrency: Some(3), backfill: None };
     let other = groups.group(&other).unwrap();
     assert_eq!(other.embed(["a".into()]).await.unwrap(), [support::openai::vector("a")]);
 }

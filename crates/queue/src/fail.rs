@@ -12,7 +12,7 @@ use pgai_rs_pipeline::failure::{Failure, Retry, Step};
 use crate::definition::Definition;
 use crate::session::{Connection, Param, QueueError, Session};
 use crate::sql::work;
-use crate::work::{Claimed, SourceRows, forget_failed, held, lock_rows, postpone, settle_or_release};
+use crate::work::{Claimed, SourceRows, forget_failed, held, lock_rows, postpone, settle_or_release, wait};
 use crate::{errors, gone};
 
 /// The limits on retries and on error rows.
@@ -32,6 +32,8 @@ pub struct Limits {
 enum Disposition {
     /// The row is tried again after this pause; its number of attempts is set to this.
     Later(Duration, i32),
+    /// The row has not failed: it waits for the batch with this time.
+    Waits(i64),
     /// The row is moved to the failed queue.
     Aside,
 }
@@ -100,6 +102,13 @@ fn settle<'a, S: Session>(
     });
     let later: Vec<_> = later.iter().map(settled).chain(busy).collect();
     let aside: Vec<_> = rows.here.iter().map(settled).collect();
+    let waiting = later.iter().filter_map(|row| match row.disposition {
+        Disposition::Waits(until) => Some((row.claim, until)),
+        Disposition::Later(..) | Disposition::Aside => None,
+    });
+    wait(session, v, &waiting.collect::<Vec<_>>())?;
+    let later: Vec<_> =
+        later.into_iter().filter(|row| !matches!(row.disposition, Disposition::Waits(_))).collect();
     postpone_rows(session, v, &later)?;
     set_aside(session, v, &aside)?;
     Ok(later.into_iter().chain(aside).collect())
@@ -108,6 +117,7 @@ fn settle<'a, S: Session>(
 fn disposition(loading: &Loading, claim: &Claimed, failure: &Failure, limits: &Limits) -> Disposition {
     match failure.retry {
         Retry::Never => Disposition::Aside,
+        Retry::Until(until) => Disposition::Waits(until),
         // Not the row's fault: the attempt that the claim counted is given back.
         Retry::After(pause) => Disposition::Later(pause, claim.attempts - 1),
         // The runner has said by now when; whoever has not looks again at once.
@@ -140,7 +150,7 @@ fn postpone_rows<C: Connection>(
 ) -> Result<(), C::Error> {
     let rows = rows.iter().map(|row| match row.disposition {
         Disposition::Later(pause, attempts) => (row.claim, pause, attempts),
-        Disposition::Aside => (row.claim, Duration::ZERO, 0),
+        Disposition::Aside | Disposition::Waits(_) => (row.claim, Duration::ZERO, 0),
     });
     postpone(connection, v, &rows.collect::<Vec<_>>())
 }

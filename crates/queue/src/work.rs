@@ -190,6 +190,56 @@ pub fn postpone<C: Connection>(
     release(connection, v, rows.iter().map(|(claim, ..)| *claim))
 }
 
+/// Has rows that have not changed since they were claimed wait until a time in microseconds since 1970, which is that of their
+/// batch. Rows that changed are released.
+pub fn wait<C: Connection>(
+    connection: &mut C,
+    v: &Definition,
+    rows: &[(&Claimed, i64)],
+) -> Result<(), C::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let keys = v.keys(rows.iter().map(|(claim, _)| &claim.key));
+    let leases: Vec<i64> = rows.iter().map(|(claim, _)| claim.lease).collect();
+    let generations: Vec<i64> = rows.iter().map(|(claim, _)| claim.generation).collect();
+    let untils: Vec<i64> = rows.iter().map(|(_, until)| *until).collect();
+
+    let mut args = keys.params();
+    args.extend([Param::Int8s(&leases), Param::Int8s(&generations), Param::Int8s(&untils)]);
+    connection.execute(&work::wait(v), &args)?;
+
+    release(connection, v, rows.iter().map(|(claim, _)| *claim))
+}
+
+/// Makes the rows due that wait for the batch with this time, in a transaction of its own. Returns whether rows are left that may
+/// need what it has brought.
+pub fn end_wait<S: Session>(session: &mut S, v: &Definition, until: i64) -> Result<bool, S::Error> {
+    let args = [Param::Int8(until)];
+    session.transaction(|s| {
+        s.as_owner(|s| {
+            s.execute(&work::end_wait(v), &args)?;
+            let needed = s.query(&work::may_need(v), &args, |row| row.get::<bool>(1))?;
+            Ok(needed.into_iter().any(|needed| needed))
+        })
+    })
+}
+
+/// Returns the indexes of the claims of rows that were enqueued in transactions of these times, in microseconds since 1970, and
+/// have not changed since.
+pub fn unchanged_since<C: Connection>(
+    connection: &mut C,
+    v: &Definition,
+    claims: &[&Claimed],
+    times: &[i64],
+) -> Result<Vec<usize>, C::Error> {
+    let keys = v.keys(claims.iter().map(|claim| &claim.key));
+    let leases: Vec<i64> = claims.iter().map(|claim| claim.lease).collect();
+    let mut args = keys.params();
+    args.extend([Param::Int8s(&leases), Param::Int8s(times)]);
+    connection.query(&work::unchanged_since(v), &args, index)
+}
+
 /// Prolongs the leases of rows to this duration from now, in a transaction of its own. Rows whose lease is no
 /// longer the claim's are left alone.
 pub fn renew<S: Session>(

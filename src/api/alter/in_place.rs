@@ -5,6 +5,7 @@ use pgrx::JsonB;
 use serde_json::Value;
 
 use super::Changes;
+use crate::catalog::batch;
 use crate::catalog::key;
 use crate::catalog::objects;
 use crate::catalog::registration::config_to_change;
@@ -38,6 +39,7 @@ pub fn change(entry: &Entry, changes: &Changes, declared: CheckedConfig) -> Resu
         return Ok(());
     }
 
+    batch::note_backfill(entry.id)?;
     let rows = objects::enqueue_existing(&entry.relations, &key::required(entry.source())?)?;
     pgrx::notice!("{rows} rows will be read again; chunks that stay the same are not embedded again");
     Ok(())

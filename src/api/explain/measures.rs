@@ -2,6 +2,7 @@
 
 use pgai_rs_pipeline::config::VectorizerConfig;
 use pgai_rs_pipeline::estimate::{Observation, Total, total};
+use pgai_rs_pipeline::usage::price_share;
 
 use super::pricing::{Counting, Price};
 use super::rehearsing::Looked;
@@ -59,13 +60,16 @@ pub fn of(
             spread: None,
             note: "the fewest; what comes in a trickle takes more".to_owned(),
         },
-        usd(tokens, price),
+        usd(tokens, price, config.processing.backfills_by_batch()),
         measure(
             "seconds_here",
             seconds,
             "loading, parsing and cutting, one document after the other".to_owned(),
         ),
-        seconds_at_provider(tokens, requests, price),
+        match config.processing.backfills_by_batch() {
+            true => seconds_by_batch(),
+            false => seconds_at_provider(tokens, requests, price),
+        },
         measure(
             "store_bytes",
             spread_like(space::store(config, chunks.amount, text.amount), chunks),
@@ -124,12 +128,18 @@ fn reasons(looked: &[Looked]) -> String {
     }
 }
 
-fn usd(tokens: Total, price: &Price) -> Measure {
+fn usd(tokens: Total, price: &Price, by_batch: bool) -> Measure {
     match price.usd_per_million_tokens {
         Some(usd) => {
             let as_of = price.as_of.as_deref().unwrap_or("an unknown day");
-            let note = format!("{} at {usd} USD for a million tokens, as of {as_of}", price.model.model);
-            measure("usd", times(tokens, usd / 1e6), note)
+            let share = if by_batch { price_share(&price.model) } else { 1.0 };
+            let way = match (by_batch, share < 1.0) {
+                (true, true) => ", half of it by the batch API",
+                (true, false) => "; what the batch API of this server costs is not known",
+                (false, _) => "",
+            };
+            let note = format!("{} at {usd} USD for a million tokens{way}, as of {as_of}", price.model.model);
+            measure("usd", times(tokens, share * usd / 1e6), note)
         }
         None => Measure {
             name: "usd",
@@ -137,6 +147,18 @@ fn usd(tokens: Total, price: &Price) -> Measure {
             spread: None,
             note: format!("ai.models has no price of {}", price.model.model),
         },
+    }
+}
+
+/// Says how long the batch API takes, which is not known beforehand.
+fn seconds_by_batch() -> Measure {
+    Measure {
+        name: "seconds_at_provider",
+        amount: None,
+        spread: None,
+        note:
+            "not known: the batch API promises each batch within 24 hours, and may have limits on what waits"
+                .to_owned(),
     }
 }
 

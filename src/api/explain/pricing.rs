@@ -65,7 +65,7 @@ pub fn of(embedding: &Embedding, author: Author) -> Result<Price, PgError> {
     // Of vectorizers whose use the caller may see.
     let billed = sql::read_now(
         "SELECT coalesce(sum(u.tokens - u.estimated_tokens), 0)::float8, coalesce(sum(u.billed_bytes), 0)::float8
-         FROM ai.vectorizer_usage u WHERE u.model = $1 AND u.server = $2 AND u.purpose = 'documents'",
+         FROM ai.vectorizer_usage u WHERE u.model = $1 AND u.server = $2 AND u.purpose IN ('documents', 'batches')",
         &args(),
         |row| Ok((row.get::<f64>(1)?, row.get::<f64>(2)?)),
     )?;

@@ -43,7 +43,7 @@ use self::indexing::Indexing;
 pub use self::lenient::Lenient;
 pub use self::loading::Loading;
 pub use self::parsing::{ParserChoice, Parsing};
-pub use self::processing::Processing;
+pub use self::processing::{Backfill, Processing};
 pub use self::rename::{Edit, rename_column};
 pub use self::reranking::{IfDown, MOST_CANDIDATES, RerankProtocol, Reranking};
 pub use self::s3_access::{S3Access, UrlStyle};

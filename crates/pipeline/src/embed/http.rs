@@ -19,7 +19,7 @@ use tokio::time::Instant;
 pub(super) use self::billing::{on_bill, tokens_told};
 pub(super) use self::large::LargeAnswers;
 use self::parse::Parsed;
-pub(super) use self::parse::{Expected, parse};
+pub(super) use self::parse::{Expected, in_order, parse};
 pub(super) use self::reject::{address, check_api_key, no_api_key};
 use self::reject::{check_base_url, no_client, texts_only};
 use super::endpoint::Endpoint;
@@ -48,7 +48,7 @@ use crate::settings::Settings;
 use crate::usage::Bill;
 
 /// The largest number of bytes of a number in an answer, blanks of an indented one included.
-const BYTES_PER_NUMBER: usize = 48;
+pub(super) const BYTES_PER_NUMBER: usize = 48;
 /// Usual bytes of a number in an answer, written out. In base64 it has 6; but a server may answer as it likes.
 const USUAL_PER_NUMBER: usize = 22;
 /// The largest number of bytes of an answer to several inputs, by which it is limited how many go into a request.

@@ -21,12 +21,14 @@
 //!
 //! For others than the runner:
 //!
+//! * [`by_batch`]: a provider's batch API, for whoever can wait for a day
 //! * `price`: what inputs come to before they are sent
 //! * `query`: vectors for somebody who waits for them
 //! * [`rerank`]: the relevance of texts to a question, for somebody who waits for it
 //! * [`offline`]: how answers are read, for tests without the network
 
 mod batching;
+pub mod by_batch;
 mod database_key;
 mod egress;
 mod endpoint;
@@ -54,6 +56,7 @@ use std::sync::Arc;
 pub use self::batching::arrivals::{Arrivals, Expected};
 pub use self::batching::batcher::{Answers, Group};
 pub use self::batching::group::Groups;
+pub use self::by_batch::BatchServer;
 pub use self::database_key::server_of_database_key;
 pub use self::egress::is_listed;
 pub use self::error::EmbedError;

@@ -49,7 +49,8 @@ impl Wake {
         Arc::new(Wake { called: AtomicBool::new(false), call: Box::new(call) })
     }
 
-    fn call(&self) {
+    /// Calls the owner, unless that was done since it came last.
+    pub(super) fn call(&self) {
         if !self.called.swap(true, Ordering::AcqRel) {
             (self.call)();
         }

@@ -149,7 +149,9 @@ impl Lane {
         match (failure.step, failure.scope) {
             // It may not even have been asked for.
             (Step::Loading, _) => {}
-            (Step::Embedding, Scope::Row) => self.rests.passed(Step::Embedding, store, now),
+            (Step::Embedding, Scope::Row) if !matches!(failure.retry, Retry::After(_) | Retry::Until(_)) => {
+                self.rests.passed(Step::Embedding, store, now);
+            }
             _ => self.rests.passed(Step::Loading, store, now),
         }
         self.rests.note(failure, store, now)

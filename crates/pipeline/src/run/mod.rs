@@ -57,6 +57,7 @@
 //! * `plan`, `reuse`, `fingerprint`: which chunks stay, which are new, and whether anything has changed at all
 //! * `fill`: the template
 //! * `prepared`: what a vectorizer's config is made into, once
+//! * `inquiry`: the vectors that a batch has brought, and inputs that are collected for one
 //! * `job`: the report that brings its result back
 //! * `rehearsal`: the way up to the model, for those who want to know what it would cost
 //!
@@ -175,6 +176,7 @@ mod fill;
 mod fingerprint;
 mod finished;
 mod heap;
+mod inquiry;
 mod job;
 mod kept;
 mod lane;
@@ -194,6 +196,7 @@ mod source;
 mod threads;
 
 pub use self::heap::release_free_memory;
+pub use self::inquiry::{Found, Inquiry};
 pub use self::kept::wants_text;
 pub use self::queue::{Addresses, ClaimedDocuments, Queue};
 pub use self::rehearsal::{Rehearsal, Rehearsed};

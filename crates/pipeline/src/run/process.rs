@@ -8,6 +8,7 @@ use std::time::Instant;
 use futures_util::FutureExt;
 
 use super::fingerprint::{Basis, Original, text_fingerprint};
+use super::inquiry::Inquiries;
 use super::job::{Processed, Report, internal_error};
 use super::kept::{Keeping, Known, Reusable, usable};
 use super::plan::{DocumentPlan, Uncut, cut, plan_fits, vectors_fit};
@@ -19,7 +20,7 @@ use crate::config::Loading;
 use crate::document::{
     Chunk, Digest, Document, ExistingChunk, Kept, Payload, Provenance, TextToKeep, digest,
 };
-use crate::embed::{Expected, Groups};
+use crate::embed::{Expected, Groups, Vectors, estimated_tokens};
 use crate::failure::{Failure, Step};
 use crate::load::Loaders;
 use crate::memory_budget::Reservation;
@@ -42,6 +43,8 @@ pub(super) struct Context {
     pub stages: Stages,
     /// The groups in which inputs share requests.
     pub groups: Groups,
+    /// The way to ask what batches have brought.
+    pub inquiries: Arc<Inquiries>,
 }
 
 /// Takes a document through the stages and reports how it ended. Others' inputs wait for it for as long as it is
@@ -122,6 +125,7 @@ async fn process(
     reservation: &mut Reservation,
     step: &Arc<Progress>,
 ) -> Result<Processed, Failure> {
+    let ticket = document.ticket;
     let arrival = prepare(&context.stages, prepared, document, reservation, step).await?;
     let Ready { mut plan, keeping, etag, .. } = match arrival {
         Arrival::Ready(ready) => *ready,
@@ -138,17 +142,59 @@ async fn process(
     }
 
     step.set(Step::Embedding);
-    let group = context.groups.group(&prepared.vectorizer)?;
+    let vectors = match prepared.vectorizer.config.processing.backfills_by_batch() {
+        true => {
+            let tokens = plan.tokens();
+            let brought = context.inquiries.ask(prepared, ticket, &plan.inputs, tokens).await?;
+            embed_rest(context, prepared, &plan.inputs, brought, expected).await?
+        }
+        false => embed(context, prepared, &plan.inputs, expected).await?,
+    };
+    vectors_fit(&vectors, prepared.vectorizer.config.destination.vector_type())?;
+    Ok(Processed { chunks: plan.into_chunks(vectors), provenance, citations, text })
+}
+
+/// Sends the inputs of a document that a batch has not brought vectors of, and returns the vectors of all.
+async fn embed_rest(
+    context: &Context,
+    prepared: &Prepared,
+    inputs: &[Arc<str>],
+    mut vectors: Vec<Option<Vec<f32>>>,
+    expected: Expected,
+) -> Result<Vectors, Failure> {
+    vectors.resize(inputs.len(), None);
+    let lacking = inputs.iter().zip(&vectors).filter(|(_, vector)| vector.is_none());
+    let rest: Vec<Arc<str>> = lacking.map(|(input, _)| Arc::clone(input)).collect();
+    let mut answered = match rest.is_empty() {
+        true => {
+            prepared.vectorizer.meter.of_batches().count_document();
+            Vec::new()
+        }
+        false => embed(context, prepared, &rest, expected).await?,
+    }
+    .into_iter();
+    Ok(vectors.into_iter().map(|brought| brought.or_else(|| answered.next()).unwrap_or_default()).collect())
+}
+
+/// Sends the inputs of a document to the model, and returns their vectors.
+async fn embed(
+    context: &Context,
+    prepared: &Prepared,
+    inputs: &[Arc<str>],
+    expected: Expected,
+) -> Result<Vectors, Failure> {
+    let vectorizer = &prepared.vectorizer;
+    let group = context.groups.group(vectorizer)?;
+    let tokens = inputs.iter().map(|input| estimated_tokens(input) as u64).sum();
     // Until it is billed, which comes before the answers.
-    let _reserved = prepared.vectorizer.meter.reserve(plan.tokens())?;
-    prepared.vectorizer.account.spend_tokens(plan.tokens())?;
-    let answers = group.send(plan.inputs.iter().cloned(), &prepared.vectorizer.meter)?;
+    let _reserved = vectorizer.meter.reserve(tokens)?;
+    vectorizer.account.spend_tokens(tokens)?;
+    let answers = group.send(inputs.iter().cloned(), &vectorizer.meter)?;
     // All of this document has come: others need not wait for it.
     drop(expected);
     let vectors = answers.vectors().await?;
-    prepared.vectorizer.meter.count_document();
-    vectors_fit(&vectors, prepared.vectorizer.config.destination.vector_type())?;
-    Ok(Processed { chunks: plan.into_chunks(vectors), provenance, citations, text })
+    vectorizer.meter.count_document();
+    Ok(vectors)
 }
 
 /// Takes the text that was kept, or makes one of the document. Returns it with the facts that it is to be kept with.
@@ -363,7 +409,8 @@ mod tests {
             Arc::new(crate::s3::Clients::new(&settings)),
         );
         let parsers = Parsers::new(&settings, loaders.offload(), None);
-        Arc::new(Context { groups, stages: Stages { settings, loaders, parsers } })
+        let inquiries = Inquiries::new(mpsc::channel().0, Wake::new(|| ()));
+        Arc::new(Context { groups, inquiries, stages: Stages { settings, loaders, parsers } })
     }
 
     /// The one outcome of a document that is left to `task`.

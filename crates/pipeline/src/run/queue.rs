@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::inquiry::{Found, Inquiry};
 use crate::document::{Completed, Document, Failed, Ticket, Vectorizer};
 
 /// The rows that are wanted, by the addresses that they hold.
@@ -91,6 +92,18 @@ pub trait Queue {
     /// On `Err` the failures are offered again in halves, too; what errs alone is kept and offered
     /// again in later turns. If nothing can be settled, the turn ends with the error.
     fn fail(&mut self, vectorizer: &Arc<Vectorizer>, failed: &[Failed]) -> Result<Vec<Ticket>, Self::Error>;
+
+    /// Answers questions of documents under way, each by [`Inquiry::answer`]. It is asked for vectorizers whose existing rows
+    /// go by batch, or that have vectors which a batch has brought. By default there are none.
+    ///
+    /// On `Err` those that are not answered are tried again later.
+    fn inquire(&mut self, _vectorizer: &Arc<Vectorizer>, inquiries: Vec<Inquiry>) -> Result<(), Self::Error> {
+        for inquiry in inquiries {
+            let vectors = vec![None; inquiry.inputs.len()];
+            inquiry.answer(Found::Vectors { vectors, may_wait: false });
+        }
+        Ok(())
+    }
 
     /// Returns the time until it may be this vectorizer's turn, zero for the next one; `None` if that is now.
     /// Until then it is neither claimed for nor offered anything, and the others are.

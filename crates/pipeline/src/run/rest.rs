@@ -89,7 +89,7 @@ impl Rests {
         rest.prolong(&failure, now);
         match failure.retry {
             Retry::OnRecovery => Failure { retry: Retry::After(rest.left(now)), ..failure },
-            Retry::Never | Retry::Backoff | Retry::After(_) => failure,
+            Retry::Never | Retry::Backoff | Retry::After(_) | Retry::Until(_) => failure,
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use super::inquiry::{Inquiries, Inquiry};
 use super::job::{JobId, JobOutcome, Report, Wake};
 use super::lane::Lane;
 use super::process::{self, Context, Stages};
@@ -14,7 +15,7 @@ use super::queue::{Addresses, ClaimedDocuments, Queue};
 use super::{signals, threads};
 use crate::config::Loading;
 use crate::document::{Document, Payload, Ticket, Vectorizer};
-use crate::embed::{self, Arrivals, Expected, Groups};
+use crate::embed::{self, Arrivals, BatchServer, Expected, Groups};
 use crate::failure::Failure;
 use crate::load::Loaders;
 use crate::memory_budget::{MemoryBudget, Reservation};
@@ -54,6 +55,7 @@ pub struct Runner {
     wake: Arc<Wake>,
     sender: mpsc::Sender<JobOutcome>,
     outcomes: mpsc::Receiver<JobOutcome>,
+    inquiries: mpsc::Receiver<(i32, Inquiry)>,
     lanes: HashMap<i32, Lane>,
     arrivals: Arc<Arrivals>,
     /// The documents that the next turn is expected to claim, if there is more.
@@ -89,16 +91,20 @@ impl Runner {
         let memory = MemoryBudget::new(settings.document_memory());
         let arrivals = Arc::new(Arrivals::default());
         let (sender, outcomes) = mpsc::channel();
+        let (inquirer, inquiries) = mpsc::channel();
+        let wake = Wake::new(wake);
+        let inquirer = Inquiries::new(inquirer, Arc::clone(&wake));
 
         Ok(Runner {
             handle: runtime.handle().clone(),
             runtime: Some(runtime),
-            context: Arc::new(context(settings, client.clone(), &arrivals, None)),
+            context: Arc::new(context(settings, client.clone(), &arrivals, inquirer, None)),
             client,
             memory,
-            wake: Wake::new(wake),
+            wake,
             sender,
             outcomes,
+            inquiries,
             lanes: HashMap::new(),
             arrivals,
             expected: None,
@@ -114,7 +120,8 @@ impl Runner {
     pub fn configure(&mut self, settings: Settings) {
         if *self.context.stages.settings != settings {
             self.memory.set_limit(settings.document_memory());
-            let next = context(settings, self.client.clone(), &self.arrivals, Some(&self.context));
+            let inquirer = Arc::clone(&self.context.inquiries);
+            let next = context(settings, self.client.clone(), &self.arrivals, inquirer, Some(&self.context));
             self.context = Arc::new(next);
         }
     }
@@ -123,6 +130,17 @@ impl Runner {
     /// each time.
     pub fn s3(&self) -> &Arc<Clients> {
         self.context.stages.loaders.s3()
+    }
+
+    /// Returns the batch API of a vectorizer's provider, to be asked on the runtime's threads. It changes with the settings: to be
+    /// asked for anew each time.
+    ///
+    /// # Errors
+    ///
+    /// What the vectorizer's author may not do, and `invalid_embedding` if its provider has no batch API that is known.
+    pub fn batch_server(&self, vectorizer: &Vectorizer) -> Result<BatchServer, Failure> {
+        let _runtime = self.handle.enter();
+        self.context.groups.batch_server(vectorizer)
     }
 
     /// Returns the runtime, on whose threads others may run work that waits for the network.
@@ -141,12 +159,14 @@ impl Runner {
     pub fn turn<Q: Queue>(&mut self, queue: &mut Q) -> Result<Turn, Q::Error> {
         self.receive();
         let settled = self.settle(queue);
+        let answered = self.answer(queue);
 
         // One moment for both: a rest that ends in between is neither over nor to be waited for.
         let now = Instant::now();
         let (more, waits) = if self.claims { self.claim(queue, now)? } else { (false, None) };
 
         settled?;
+        answered?;
         Ok(self.next(more, waits, now))
     }
 
@@ -196,6 +216,24 @@ impl Runner {
                 lane.finished(outcome.job, outcome.result, outcome.reservation);
             }
         }
+    }
+
+    /// Has the questions of documents under way answered, vectorizer by vectorizer.
+    fn answer<Q: Queue>(&mut self, queue: &mut Q) -> Result<(), Q::Error> {
+        let mut asked: HashMap<i32, Vec<Inquiry>> = HashMap::new();
+        for (id, inquiry) in self.inquiries.try_iter() {
+            asked.entry(id).or_default().push(inquiry);
+        }
+
+        let mut first_error = None;
+        for (id, inquiries) in asked {
+            // Whoever was forgotten is aborted.
+            let Some(lane) = self.lanes.get(&id) else { continue };
+            if let Err(error) = queue.inquire(&lane.prepared.vectorizer, inquiries) {
+                first_error.get_or_insert(error);
+            }
+        }
+        first_error.map_or(Ok(()), Err)
     }
 
     /// Offers what has finished, of those first for whom it was longest ago. One vectorizer's trouble with
@@ -364,6 +402,7 @@ fn context(
     settings: Settings,
     client: HttpClients,
     arrivals: &Arc<Arrivals>,
+    inquiries: Arc<Inquiries>,
     previous: Option<&Arc<Context>>,
 ) -> Context {
     let loaders = Loaders::new(&settings, previous.map(|previous| &previous.stages.loaders));
@@ -372,5 +411,5 @@ fn context(
     let groups = groups.with_offload(loaders.offload()).with_arrivals(Arc::clone(arrivals));
     let parsers =
         Parsers::new(&settings, loaders.offload(), previous.map(|previous| &previous.stages.parsers));
-    Context { groups, stages: Stages { settings, loaders, parsers } }
+    Context { groups, inquiries, stages: Stages { settings, loaders, parsers } }
 }

@@ -33,7 +33,8 @@ async fn an_input_that_nobody_waits_for_any_more_is_not_sent_again() {
     let groups = Groups::new(client().unwrap(), Arc::new(settings()), Arc::new(Clients::new(&settings())));
     let mut vectorizer = support::column_vectorizer(1, &server.url);
     // A request leaves once the one before it has come to its end, repetitions and all.
-    vectorizer.config.processing = Processing::Default { batch_size: None, concurrency: Some(1) };
+    vectorizer.config.processing =
+        Processing::Default { batch_size: None, concurrency: Some(1), backfill: None };
     let group = groups.group(&vectorizer).unwrap();
 
     let asking = Arc::clone(&group);

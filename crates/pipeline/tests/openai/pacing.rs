@@ -37,7 +37,8 @@ async fn what_the_headers_say_is_left_is_not_exceeded() {
     let groups = Groups::new(client().unwrap(), Arc::new(settings()), Arc::new(Clients::new(&settings())));
     let mut vectorizers =
         [support::column_vectorizer(1, &server.url), support::column_vectorizer(2, &server.url)];
-    vectorizers[1].config.processing = Processing::Default { batch_size: None, concurrency: Some(3) };
+    vectorizers[1].config.processing =
+        Processing::Default { batch_size: None, concurrency: Some(3), backfill: None };
     let [one, two] = vectorizers.map(|vectorizer| groups.group(&vectorizer).unwrap());
     assert_eq!(one.embed(["a".into()]).await, Ok(vectors(&["a"])));
     // Another vectorizer of the same model and key knows it.
@@ -67,7 +68,8 @@ async fn an_altered_vectorizer_is_tried_at_once() {
     let mut vectorizer = support::column_vectorizer(1, &server.url);
     let group = groups.group(&vectorizer).unwrap();
     assert_eq!(group.embed(["a".into()]).await.unwrap_err().code, "throttled");
-    vectorizer.config.processing = Processing::Default { batch_size: None, concurrency: Some(3) };
+    vectorizer.config.processing =
+        Processing::Default { batch_size: None, concurrency: Some(3), backfill: None };
     assert_eq!(groups.group(&vectorizer).unwrap().embed(["a".into()]).await, Ok(vectors(&["a"])));
 }
 

@@ -139,6 +139,66 @@ pub fn postpone(v: &Definition) -> String {
     )
 }
 
+/// Has the work rows of keys whose lease and generation are still the given ones wait for a batch. Their attempt counts. Then
+/// `lease int8`, `generation int8`, `until int8` in microseconds since 1970.
+pub fn wait(v: &Definition) -> String {
+    let more = [("lease", "int8"), ("generation", "int8"), ("until", "int8")];
+    format!(
+        "UPDATE {work} w SET {lease} = NULL, {leased_by} = NULL,
+             {available_at} = 'epoch'::timestamptz + k.until * interval '1 microsecond'
+         FROM {given} k WHERE {same} AND w.{lease} = k.lease AND w.{generation} = k.generation",
+        work = v.tables.work,
+        lease = v.own.name("lease"),
+        leased_by = v.own.name("leased_by"),
+        generation = v.own.name("generation"),
+        available_at = v.own.name("available_at"),
+        given = v.key.given(&more),
+        same = v.key.same_given("w"),
+    )
+}
+
+/// Makes the rows due that wait for the batch with this time. `$1`: the time in microseconds since 1970.
+pub fn end_wait(v: &Definition) -> String {
+    format!(
+        "UPDATE {work} w SET {available_at} = now()
+         WHERE w.{available_at} = 'epoch'::timestamptz + $1 * interval '1 microsecond' AND w.{lease} IS NULL",
+        work = v.tables.work,
+        available_at = v.own.name("available_at"),
+        lease = v.own.name("lease"),
+    )
+}
+
+/// Returns whether rows wait for the batch with this time, or others are due or being processed that may need what it has brought.
+/// `$1`: the time in microseconds since 1970.
+pub fn may_need(v: &Definition) -> String {
+    format!(
+        "SELECT EXISTS (SELECT FROM {work} w
+                        WHERE w.{available_at} = 'epoch'::timestamptz + $1 * interval '1 microsecond')
+             OR EXISTS (SELECT FROM {work} w WHERE w.{available_at} <= now())
+             OR EXISTS (SELECT FROM {work} w WHERE w.{lease} IS NOT NULL)",
+        work = v.tables.work,
+        available_at = v.own.name("available_at"),
+        lease = v.own.name("lease"),
+    )
+}
+
+/// Returns which of the keys with these leases were enqueued in one of these transactions and have not changed since: `ord`. Then
+/// `lease int8`, and `$n`: the times of the transactions in microseconds since 1970, as `int8[]`.
+pub fn unchanged_since(v: &Definition) -> String {
+    format!(
+        "SELECT k.ord FROM {given} k JOIN {work} w ON {same}
+         WHERE w.{lease} = k.lease AND w.{generation} = 1
+           AND (extract(epoch FROM w.{queued_at}) * 1000000)::int8 = ANY (${times})",
+        given = v.key.given(&[("lease", "int8")]),
+        work = v.tables.work,
+        same = v.key.same_given("w"),
+        lease = v.own.name("lease"),
+        generation = v.own.name("generation"),
+        queued_at = v.own.name("queued_at"),
+        times = v.key.len() + 2,
+    )
+}
+
 /// Prolongs the leases of keys. Then `lease int8`, and `$n`: the duration in seconds.
 pub fn renew(v: &Definition) -> String {
     format!(

@@ -179,7 +179,17 @@ mod tests {
         let ledger = Arc::new(Ledger::default());
         let meter = |id: i32| {
             let model = ModelName { model: "m".into(), server: String::new() };
-            Meter::new(&ledger, Counted { vectorizer: id.to_string(), id, name: "v".into(), owner: 1, model })
+            Meter::new(
+                &ledger,
+                Counted {
+                    vectorizer: id.to_string(),
+                    id,
+                    name: "v".into(),
+                    owner: 1,
+                    model,
+                    by_batch: false,
+                },
+            )
         };
         let (one, two) = (meter(1), meter(2));
         let mut batch = Batch::default();

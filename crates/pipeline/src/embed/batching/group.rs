@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::arrivals::Arrivals;
 use super::batcher::{Group, GroupPolicy};
 use crate::document::Vectorizer;
+use crate::embed::by_batch::BatchServer;
 use crate::embed::http::{HttpEmbedder, LargeAnswers};
 use crate::embed::identity::CallerIdentity;
 use crate::embed::model::Model;
@@ -182,6 +183,20 @@ impl Groups {
 
         known.groups.insert(key, Arc::clone(&group));
         Ok(group)
+    }
+
+    /// Returns the batch API of a vectorizer's provider, with the inputs of documents.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`check`](crate::embed::check()) does, with `no_api_key`, or `invalid_embedding` if the provider has none that is
+    /// known.
+    pub fn batch_server(&self, vectorizer: &Vectorizer) -> Result<BatchServer, Failure> {
+        let key = vectorizer.api_key.clone();
+        let (embedding, author) = (&vectorizer.config.embedding, vectorizer.author);
+        let model = resolve(embedding, author, key, &self.settings, Purpose::Document)?;
+        let connections = self.connections.share(vectorizer.account.owner());
+        BatchServer::new(&self.client, model, self.settings.embedding_timeout, connections)
     }
 
     fn start(&self, key: &GroupKey, limiter: Arc<Limiter>, kept: bool) -> Result<Group, Failure> {

@@ -29,6 +29,11 @@ impl Expected {
     fn most_items(self) -> usize {
         self.inputs * (4 * most_numbers(self.dimensions) + 64) + MOST_DIMENSIONS
     }
+
+    /// Returns whether an answer has more items than can be meant.
+    pub(in crate::embed) fn has_too_many_items(self, body: &[u8]) -> bool {
+        JsonItems::default().count(body) > self.most_items()
+    }
 }
 
 /// An answer that was read.
@@ -43,22 +48,22 @@ pub(in crate::embed) struct Parsed {
 /// Reads an answer.
 pub(in crate::embed) fn parse(protocol: &dyn Protocol, body: &[u8], expected: Expected) -> Parsed {
     match answered(protocol, body, expected) {
-        Ok(Answered { vectors, tokens }) => Parsed { tokens, vectors: ordered(protocol, vectors, expected) },
+        Ok(Answered { vectors, tokens }) => Parsed { tokens, vectors: in_order(protocol, vectors, expected) },
         Err(error) => Parsed { tokens: None, vectors: Err(error) },
     }
 }
 
 /// Reads the JSON of an answer.
 fn answered(protocol: &dyn Protocol, body: &[u8], expected: Expected) -> Result<Answered, EmbedError> {
-    if JsonItems::default().count(body) > expected.most_items() {
+    if expected.has_too_many_items(body) {
         return Err(EmbedError::BadResponse("it has more numbers than were requested".to_owned()));
     }
 
     protocol.read(body).map_err(|error| unreadable(&error))
 }
 
-/// Returns the vectors in the order of the inputs.
-fn ordered(
+/// Returns the vectors in the order of the inputs, after they were checked.
+pub(in crate::embed) fn in_order(
     protocol: &dyn Protocol,
     answered: Vec<(Option<usize>, Vec<f32>)>,
     expected: Expected,

@@ -25,6 +25,7 @@ pub(in crate::embed) use self::bedrock::{
 };
 pub(in crate::embed) use self::ollama::LOCAL as LOCAL_OLLAMA;
 pub use self::ollama::url_of_host as ollama_url;
+pub(in crate::embed) use self::openai::OpenAiRequest;
 pub(in crate::embed) use self::protocol::{OptionShape, Profile, Protocol};
 pub(in crate::embed) use self::vertex::address as vertex_address;
 use crate::failure::Failure;

@@ -49,7 +49,7 @@ struct OpenAi {
 
 /// The body of a request.
 #[derive(Serialize)]
-pub(super) struct OpenAiRequest<'a, I: ?Sized> {
+pub(in crate::embed) struct OpenAiRequest<'a, I: ?Sized> {
     model: &'a str,
     input: &'a I,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -62,7 +62,7 @@ pub(super) struct OpenAiRequest<'a, I: ?Sized> {
 impl<'a, I: Serialize + ?Sized> OpenAiRequest<'a, I> {
     /// Makes the body for these inputs of a model, with what the server takes. The input is an array of
     /// texts, or of one text's tokens.
-    pub(super) fn new(endpoint: &'a Endpoint, input: &'a I, optional: Optional) -> Self {
+    pub(in crate::embed) fn new(endpoint: &'a Endpoint, input: &'a I, optional: Optional) -> Self {
         OpenAiRequest {
             model: &endpoint.model,
             input,

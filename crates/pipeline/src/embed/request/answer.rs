@@ -33,13 +33,13 @@ impl Answered {
 pub(in crate::embed) fn indexed(body: &[u8]) -> serde_json::Result<Answered> {
     #[derive(Deserialize)]
     struct Response {
-        data: Vec<Item>,
+        data: Vec<AnsweredItem>,
         #[serde(default)]
         usage: Said,
     }
 
     let response: Response = serde_json::from_slice(body)?;
-    let vectors = response.data.into_iter().map(|item| (item.index, item.embedding.0)).collect();
+    let vectors = response.data.into_iter().map(AnsweredItem::into_parts).collect();
     Ok(Answered { vectors, tokens: tokens_of(&response.usage) })
 }
 
@@ -54,11 +54,19 @@ pub(in crate::embed) fn unnumbered(vectors: impl IntoIterator<Item = AnsweredVec
     Answered { vectors: vectors.into_iter().map(|vector| (None, vector.0)).collect(), tokens: None }
 }
 
+/// A vector of an answer in OpenAI's shape.
 #[derive(Debug, Deserialize)]
-struct Item {
+pub(in crate::embed) struct AnsweredItem {
     #[serde(default)]
     index: Option<usize>,
     embedding: AnsweredVector,
+}
+
+impl AnsweredItem {
+    /// Returns the vector with its index, if it has one.
+    pub(in crate::embed) fn into_parts(self) -> (Option<usize>, Vec<f32>) {
+        (self.index, self.embedding.0)
+    }
 }
 
 /// A vector as an array of numbers or as base64 of little-endian `f32`, whatever was asked for:
@@ -106,7 +114,7 @@ mod tests {
     use super::*;
 
     fn read(json: &str) -> Result<Vec<f32>, serde_json::Error> {
-        serde_json::from_str::<Item>(json).map(|item| item.embedding.0)
+        serde_json::from_str::<AnsweredItem>(json).map(|item| item.embedding.0)
     }
 
     #[test]

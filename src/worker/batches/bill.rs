@@ -1,0 +1,40 @@
+//! What a batch has cost.
+
+use pgai_rs_pipeline::usage::Usage;
+
+use crate::catalog::batch::Batch;
+
+/// The bill for a batch.
+#[derive(Debug, Clone, Copy)]
+pub enum Bill {
+    /// It has cost nothing: nobody has begun with it.
+    Nothing,
+    /// It has cost what its answers say.
+    AsSaid,
+    /// What was done of it is not known.
+    AsEstimated,
+}
+
+impl Bill {
+    /// Returns what is counted for a batch, of whose answers some say what is billed, and so many do not.
+    pub fn usage(self, batch: &Batch, billed: u64, unsaid: u64) -> Usage {
+        let number = |number: i64| u64::try_from(number).unwrap_or_default();
+        let (inputs, bytes, tokens) =
+            (number(batch.inputs.into()), number(batch.bytes), number(batch.tokens));
+        let estimated_tokens = match self {
+            Bill::Nothing => return Usage::default(),
+            Bill::AsSaid => tokens.saturating_mul(unsaid).checked_div(inputs).unwrap_or_default(),
+            Bill::AsEstimated => tokens,
+        };
+        let said = if matches!(self, Bill::AsSaid) { billed } else { 0 };
+        Usage {
+            requests: inputs,
+            inputs,
+            bytes,
+            documents: 0,
+            tokens: said.saturating_add(estimated_tokens),
+            estimated_tokens,
+            billed_bytes: if estimated_tokens == 0 { bytes } else { 0 },
+        }
+    }
+}

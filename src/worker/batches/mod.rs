@@ -1,0 +1,158 @@
+//! Batches on their way to their provider and back. What is written down of a batch (`catalog::batch`) says what is next, so that
+//! whoever starts in the place of a worker that died goes on from there.
+//!
+//! | State | What is next |
+//! |---|---|
+//! | `collecting` | wait until it is full, or no more inputs come |
+//! | `ready` | upload its file |
+//! | `uploaded` | write that it is about to be made, so that it is on disk, and have it made |
+//! | `creating` | after a lost answer: look for it by its tag, and have it made if it is not there |
+//! | `submitted` | look how it is; once it is over, fetch the answers and store them |
+//! | `done` | have the rows that waited run, until nobody needs it |
+//!
+//! * `progress`: the steps
+//! * `bill`: what a batch has cost
+//! * `waiting`: what is said of those that are not over
+
+mod bill;
+mod progress;
+mod waiting;
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use pgai_rs_pipeline::document;
+use pgai_rs_pipeline::embed::BatchServer;
+use pgai_rs_pipeline::embed::by_batch::{BatchEvent, BatchNetwork};
+use pgai_rs_pipeline::failure::Failure;
+
+use self::progress::Progress;
+use self::waiting::waiting;
+use crate::catalog::batch::{self, Batch, State};
+use crate::pg::error::PgError;
+use crate::pg::transaction::transaction;
+use crate::queue::spi::SpiQueue;
+
+/// The time between two looks at what is written down, while nothing comes from the network.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The largest number of batches of a vectorizer that are with the provider at a time.
+const MOST_AT_A_TIME: usize = 10;
+
+/// The longest time in seconds until a batch is with the provider; and from then on until it is over: the day that the provider
+/// promises, and two hours.
+const LONGEST_WAY: f64 = 86_400.0;
+const LONGEST_WORK: f64 = 93_600.0;
+
+/// The way to the network.
+pub struct Way<'a> {
+    /// The threads.
+    pub network: BatchNetwork,
+    /// Returns the batch API of a vectorizer's provider.
+    pub server: &'a dyn Fn(&document::Vectorizer) -> Result<BatchServer, Failure>,
+}
+
+/// The batches of this database, as far as this process has a part in them.
+#[derive(Default)]
+pub struct Batches {
+    known: HashMap<i64, Progress>,
+    looked: Option<Instant>,
+}
+
+impl Batches {
+    /// Takes the steps whose time has come. Returns the time until the next look; `None` if there are no batches. Must be called
+    /// outside a transaction.
+    pub fn look(&mut self, queue: &mut SpiQueue, way: &Way<'_>) -> Option<Duration> {
+        if !queue.may_have_batches() {
+            return None;
+        }
+        let events = self.take_events();
+        let left = self.looked.and_then(|looked| INTERVAL.checked_sub(looked.elapsed()));
+        if let Some(left) = left.filter(|left| events.is_empty() && !left.is_zero()) {
+            return Some(left);
+        }
+
+        self.looked = Some(Instant::now());
+        let batches = match transaction(batch::all) {
+            Ok(batches) => batches,
+            Err(error) => {
+                pgrx::warning!("pgai_rs worker could not read the batches: {error}");
+                return Some(INTERVAL);
+            }
+        };
+        queue.have_batches(!batches.is_empty(), &waiting(&batches));
+        self.known.retain(|id, _| batches.iter().any(|batch| batch.id == *id));
+        let mut events = events;
+        for batch in &batches {
+            let come = events.remove(&batch.id).unwrap_or_default();
+            if let Err(error) = self.step(batch, come, &batches, queue, way) {
+                pgrx::warning!("pgai_rs worker could not go on with batch {}: {error}", batch.id);
+                self.known.entry(batch.id).or_default().stumbled();
+            }
+        }
+        (!batches.is_empty()).then_some(INTERVAL)
+    }
+
+    /// Takes what has come of the steps under way, by the ids of their batches.
+    fn take_events(&mut self) -> HashMap<i64, Vec<BatchEvent>> {
+        let mut all: HashMap<i64, Vec<BatchEvent>> = HashMap::new();
+        for (id, progress) in &mut self.known {
+            let events = progress.take_events();
+            if !events.is_empty() {
+                all.insert(*id, events);
+            }
+        }
+        all
+    }
+
+    /// Takes in what has come of a batch, and begins with what is next.
+    fn step(
+        &mut self,
+        batch: &Batch,
+        events: Vec<BatchEvent>,
+        all: &[Batch],
+        queue: &mut SpiQueue,
+        way: &Way<'_>,
+    ) -> Result<(), PgError> {
+        let progress = self.known.entry(batch.id).or_default();
+        let Some(vectorizer) = batch.vectorizer else { return progress.abandon(batch, queue, way) };
+        // It is disabled, or can't be served: what is with the provider stays there.
+        let Some((shared, model)) = queue.batches_of(vectorizer) else { return Ok(()) };
+        queue.set_aside_for(batch, &shared);
+
+        let is_wanted = batch.model == model && shared.config.processing.backfills_by_batch();
+        if batch.state != State::Done && !is_wanted {
+            return progress.give_up(batch, "its vectorizer was altered", &shared, queue, way);
+        }
+        for event in events {
+            if progress.take(batch, event, &shared, queue, way)? {
+                return Ok(());
+            }
+        }
+        if progress.is_busy() {
+            return Ok(());
+        }
+
+        match batch.state {
+            State::Collecting => progress.close(batch, vectorizer, queue),
+            State::Done => progress.end_waits(batch, vectorizer, queue),
+            _ if batch.submitted.is_none() && batch.age > LONGEST_WAY => {
+                progress.give_up(batch, "it could not be submitted within a day", &shared, queue, way)
+            }
+            State::Ready => {
+                let is_with_provider = |other: &&Batch| {
+                    other.vectorizer == batch.vectorizer
+                        && matches!(other.state, State::Uploaded | State::Creating | State::Submitted)
+                };
+                match all.iter().filter(is_with_provider).count() < MOST_AT_A_TIME {
+                    true => progress.upload(batch, &shared, way),
+                    false => Ok(()),
+                }
+            }
+            State::Uploaded | State::Creating => progress.create(batch, &shared, way),
+            State::Submitted if batch.submitted.is_some_and(|seconds| seconds > LONGEST_WORK) => progress
+                .give_up(batch, "the provider did not keep its promise of 24 hours", &shared, queue, way),
+            State::Submitted => progress.look(batch, &shared, way),
+        }
+    }
+}
