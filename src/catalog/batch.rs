@@ -17,6 +17,9 @@ use crate::pg::sql::{self, Row};
 /// The time for which rows wait if nobody ends their waiting: longer than a batch is ever waited for.
 const LONGEST_WAIT: &str = "30 days";
 
+/// The number of transactions of a vectorizer whose rows may go by batch.
+const MOST_BACKFILLS: usize = 100;
+
 /// The state of a batch, as the table has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -135,16 +138,27 @@ pub fn all() -> Result<Vec<Batch>, PgError> {
     as_superuser(|| sql::read(&format!("{SELECT} ORDER BY b.id"), &[], batch))
 }
 
+/// Returns the times by which the rows of a vectorizer's batches are known, in microseconds since 1970. Must be called within a
+/// transaction.
+pub fn times(vectorizer: i32) -> Result<Vec<i64>, PgError> {
+    if !can_be_kept() {
+        return Ok(Vec::new());
+    }
+    let look = "SELECT (extract(epoch FROM b.held_until) * 1000000)::int8 FROM ai._vectorizer_batch b
+                WHERE b.vectorizer_id = $1";
+    as_superuser(|| sql::read(look, &[vectorizer.into()], |row| row.get(1)))
+}
+
 /// Notes that this transaction has enqueued existing rows of a vectorizer.
 pub fn note_backfill(vectorizer: i32) -> Result<(), PgError> {
     if !schema::has(c"_vectorizer_backfill") {
         return Ok(());
     }
     as_superuser(|| {
-        // Nothing of then is pending in a queue that works.
-        let old =
-            "DELETE FROM ai._vectorizer_backfill WHERE queued_at < pg_catalog.now() - interval '30 days'";
+        // Nothing of then is pending in a queue that works; and one who enqueues all rows again and again has the latest go by batch.
+        let old = "DELETE FROM ai._vectorizer_backfill f WHERE f.queued_at < pg_catalog.now() - interval '30 days'";
         sql::execute(old, &[])?;
+        sql::execute(&superseded(), &[vectorizer.into()])?;
         let note =
             "INSERT INTO ai._vectorizer_backfill (vectorizer_id, queued_at) VALUES ($1, pg_catalog.now())";
         sql::execute(note, &[vectorizer.into()])
@@ -152,11 +166,22 @@ pub fn note_backfill(vectorizer: i32) -> Result<(), PgError> {
     .map(drop)
 }
 
-/// Returns the times of the transactions that have enqueued existing rows, in microseconds since 1970.
+/// Deletes all but the latest. `$1`: the vectorizer.
+fn superseded() -> String {
+    format!(
+        "DELETE FROM ai._vectorizer_backfill f WHERE f.vectorizer_id = $1 AND f.queued_at < (
+             SELECT o.queued_at FROM ai._vectorizer_backfill o WHERE o.vectorizer_id = $1
+             ORDER BY o.queued_at DESC OFFSET {MOST_BACKFILLS} - 1 LIMIT 1)"
+    )
+}
+
+/// Returns the times of the latest transactions that have enqueued existing rows, in microseconds since 1970.
 pub fn backfills(vectorizer: i32) -> Result<Vec<i64>, PgError> {
-    let look = "SELECT (extract(epoch FROM f.queued_at) * 1000000)::int8 FROM ai._vectorizer_backfill f
-                WHERE f.vectorizer_id = $1";
-    as_superuser(|| sql::read(look, &[vectorizer.into()], |row| row.get(1)))
+    let look = format!(
+        "SELECT (extract(epoch FROM f.queued_at) * 1000000)::int8 FROM ai._vectorizer_backfill f
+         WHERE f.vectorizer_id = $1 ORDER BY f.queued_at DESC LIMIT {MOST_BACKFILLS}"
+    );
+    as_superuser(|| sql::read(&look, &[vectorizer.into()], |row| row.get(1)))
 }
 
 /// An input that is in a batch.

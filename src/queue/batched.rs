@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use pgai_rs_pipeline::document::{self, Digest, digest};
-use pgai_rs_pipeline::embed::by_batch::{MOST_BYTES, MOST_INPUTS, MOST_TOKENS};
+use pgai_rs_pipeline::embed::by_batch::{MOST_BYTES, MOST_INPUTS, MOST_TOKENS, json_bytes};
 use pgai_rs_pipeline::embed::{estimated_tokens, model_name};
 use pgai_rs_pipeline::run::{Found, Inquiry};
 use pgai_rs_queue::session::Session;
@@ -277,7 +277,9 @@ impl Collection<'_> {
             count <= MOST_INPUTS && bytes <= MOST_BYTES && tokens <= MOST_TOKENS
         };
         let count = new.len() as u64;
-        if !fits(count, bytes, tokens) {
+        // The file of a batch would be far larger than its texts if they were all escaped.
+        let escaped: u64 = new.iter().map(|input| json_bytes(input.text)).sum();
+        if !fits(count, bytes, tokens) || escaped > 2 * bytes {
             return Ok(None);
         }
 

@@ -8,7 +8,7 @@ use pgai_rs_pipeline::document::{self, Ticket};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_queue::allowance::Allowance;
 use pgai_rs_queue::unheld::unheld;
-use pgai_rs_queue::work::{Claimed, recover, resume};
+use pgai_rs_queue::work::{Claimed, end_stray_waits, recover, resume};
 use pgrx::PgSqlErrorCode;
 
 use super::active::Active;
@@ -23,7 +23,7 @@ use super::unlogged;
 use super::waiting_for_batch::WaitingForBatches;
 use crate::catalog::alteration::Alteration;
 use crate::catalog::vectorizer::Entry;
-use crate::catalog::{definitions, registration, vectorizer};
+use crate::catalog::{batch, definitions, registration, vectorizer};
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
@@ -166,7 +166,11 @@ impl Roster {
         };
         let mut session = SpiSession::on(&active);
         if known.is_none() {
-            turn::allowing(WHOLE_TABLE, || recover(&mut session, &active.definition))?;
+            let batches = transaction(|| batch::times(entry.id))?;
+            turn::allowing(WHOLE_TABLE, || {
+                recover(&mut session, &active.definition)?;
+                end_stray_waits(&mut session, &active.definition, &batches)
+            })?;
         }
         if active.is_permitted_anew(known) {
             turn::allowing(WHOLE_TABLE, || resume(&mut session, &active.definition))?;

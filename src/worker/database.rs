@@ -347,7 +347,7 @@ fn work(
 fn look_at_batches(batches: &mut Batches, queue: &mut SpiQueue, waker: &Waker) -> Option<Duration> {
     let network = BatchNetwork { handle: with_runner(|runner| runner.handle().clone()), wake: waker.clone() };
     let server = |vectorizer: &Vectorizer| with_runner(|runner| runner.batch_server(vectorizer));
-    batches.look(queue, &Way { network, server: &server })
+    batches.look(queue, &Way { network, room: batches.room(), server: &server })
 }
 
 /// Returns the runner's threads and clients, for the listings of S3 sources.

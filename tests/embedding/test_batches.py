@@ -309,6 +309,38 @@ def test_it_is_refused_for_providers_without_one(batching, stub):
         vectorizer.create(db, stub.url, processing="ai.processing_default(backfill => 'soon')")
 
 
+def test_a_restored_database_embeds_the_ordinary_way_what_was_on_its_way(batching, stub):
+    db, cluster = batching.db, batching.cluster
+    vectorizer.create(db, stub.url, **BY_BATCH)
+    submitted(stub)
+    waiting = "SELECT count(*) FROM ai._vectorizer_work_1 WHERE available_at > now() + interval '1 day'"
+    settles(lambda: db.value(waiting), 10)
+    copy = cluster.create_database("copy")
+    psql = ("--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", f"--dbname={copy.name}")
+    cluster.run("psql", *psql, input=cluster.run("pg_dump", db.name))
+    vectorizer.restored(copy)
+    vectorizer.in_step(copy, ["id"])
+    assert len(stub.batches.all()) == 1 and len(set(ordinary(stub))) == 21
+    # The original still waits.
+    assert db.value(waiting) == 10
+
+
+def test_what_a_batch_of_openai_used_costs_half(batching):
+    db = batching.db
+    used = """INSERT INTO ai._usage (day, vectorizer, purpose, model, server, vectorizer_id, name, requests, inputs, bytes, documents,
+                                     tokens, estimated_tokens, billed_bytes)
+              SELECT current_date, gen_random_uuid(), purpose, model, server, 0, '', 1, 1, 1, 1, 1000000, 0, 1
+              FROM (VALUES ('documents', 'openai/text-embedding-3-small', ''), ('batches', 'openai/text-embedding-3-small', ''),
+                           ('documents', 'openai/m', 'http://h/v1'), ('batches', 'openai/m', 'http://h/v1'))
+                   AS v (purpose, model, server)"""
+    db.sql("INSERT INTO ai.model_override (model, server, usd_per_million_tokens) VALUES ('openai/m', 'http://h/v1', 1)")
+    db.sql(used)
+    usd = dict(db.sql("SELECT (model, purpose)::text, usd FROM ai.vectorizer_usage"))
+    model = "openai/text-embedding-3-small"
+    assert usd[f"({model},batches)"] == usd[f"({model},documents)"] / 2 > 0
+    assert usd["(openai/m,batches)"] == usd["(openai/m,documents)"] == 1
+
+
 def test_the_price_is_half_of_it(batching):
     db = batching.db
 

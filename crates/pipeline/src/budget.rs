@@ -338,6 +338,31 @@ mod tests {
     }
 
     #[test]
+    fn a_share_of_the_price_counts_in_money_and_not_in_tokens() {
+        let by_batch = Payer { share: 0.5, ..PAYER };
+        let budgets = of_database(Unit::Dollars, 10.0, 0.0);
+        budgets.charge(by_batch, 5);
+        let reserved = budgets.reserve(by_batch, 5).unwrap();
+        assert!(budgets.require_left(PAYER).is_err());
+        drop(reserved);
+        budgets.require_left(PAYER).unwrap();
+
+        let budgets = of_database(Unit::Tokens, 10.0, 0.0);
+        budgets.charge(by_batch, 10);
+        assert!(budgets.require_left(by_batch).is_err());
+    }
+
+    #[test]
+    fn what_was_sent_by_an_earlier_process_is_set_aside_whatever_is_left() {
+        let budgets = of_database(Unit::Tokens, 10.0, 10.0);
+        let reserved = budgets.set_aside(PAYER, 5);
+        budgets.read(vec![budget(Holder::Database, Unit::Tokens, 15.0, 10.0)], prices(), false);
+        assert!(budgets.require_left(PAYER).is_err());
+        drop(reserved);
+        budgets.require_left(PAYER).unwrap();
+    }
+
+    #[test]
     fn each_holder_has_its_own() {
         let budgets = Arc::new(Budgets::default());
         for holder in [Holder::Vectorizer("u".into()), Holder::Role(ALICE)] {

@@ -225,6 +225,12 @@ pub fn end_wait<S: Session>(session: &mut S, v: &Definition, until: i64) -> Resu
     })
 }
 
+/// Makes the rows due that wait for a batch that is not among those with these times, in a transaction of its own.
+pub fn end_stray_waits<S: Session>(session: &mut S, v: &Definition, times: &[i64]) -> Result<(), S::Error> {
+    let args = [Param::Int8s(times)];
+    session.transaction(|s| s.as_owner(|s| s.execute(&work::end_stray_waits(v), &args).map(drop)))
+}
+
 /// Returns the indexes of the claims of rows that were enqueued in transactions of these times, in microseconds since 1970, and
 /// have not changed since.
 pub fn unchanged_since<C: Connection>(

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::document;
 use pgai_rs_pipeline::embed::BatchServer;
-use pgai_rs_pipeline::embed::by_batch::{BatchEvent, BatchNetwork};
+use pgai_rs_pipeline::embed::by_batch::{BatchEvent, BatchNetwork, Room};
 use pgai_rs_pipeline::failure::Failure;
 
 use self::progress::Progress;
@@ -48,6 +48,8 @@ const LONGEST_WORK: f64 = 93_600.0;
 pub struct Way<'a> {
     /// The threads.
     pub network: BatchNetwork,
+    /// The room for steps that hold much memory.
+    pub room: Room,
     /// Returns the batch API of a vectorizer's provider.
     pub server: &'a dyn Fn(&document::Vectorizer) -> Result<BatchServer, Failure>,
 }
@@ -57,9 +59,15 @@ pub struct Way<'a> {
 pub struct Batches {
     known: HashMap<i64, Progress>,
     looked: Option<Instant>,
+    room: Room,
 }
 
 impl Batches {
+    /// Returns the room for steps that hold much memory, which all of this process share.
+    pub fn room(&self) -> Room {
+        self.room.clone()
+    }
+
     /// Takes the steps whose time has come. Returns the time until the next look; `None` if there are no batches. Must be called
     /// outside a transaction.
     pub fn look(&mut self, queue: &mut SpiQueue, way: &Way<'_>) -> Option<Duration> {
@@ -117,7 +125,13 @@ impl Batches {
         let progress = self.known.entry(batch.id).or_default();
         let Some(vectorizer) = batch.vectorizer else { return progress.abandon(batch, queue, way) };
         // It is disabled, or can't be served: what is with the provider stays there.
-        let Some((shared, model)) = queue.batches_of(vectorizer) else { return Ok(()) };
+        let Some((shared, model)) = queue.batches_of(vectorizer) else {
+            if !events.is_empty() {
+                // What has come can't be taken now, and is asked for again.
+                progress.stumbled();
+            }
+            return Ok(());
+        };
         queue.set_aside_for(batch, &shared);
 
         let is_wanted = batch.model == model && shared.config.processing.backfills_by_batch();

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::document;
 use pgai_rs_pipeline::embed::BatchServer;
-use pgai_rs_pipeline::embed::by_batch::{BatchAnswer, BatchEvent, BatchState, BatchTask, Created};
+use pgai_rs_pipeline::embed::by_batch::{
+    BatchAnswer, BatchEvent, BatchState, BatchTask, Created, LargeStep,
+};
 use pgai_rs_pipeline::failure::{Failure, Retry};
 
 use super::bill::Bill;
@@ -131,10 +133,11 @@ impl Progress {
         way: &Way<'_>,
     ) -> Result<(), PgError> {
         let Some(server) = self.server(batch, shared, way)? else { return Ok(()) };
+        let Some(place) = way.room.take(shared.account.owner(), LargeStep::Upload) else { return Ok(()) };
         let inputs = transaction(|| batch::inputs(batch.id))?;
         let file = server.file(inputs.iter().map(|(place, input)| (*place, input.as_str())));
         match file {
-            Ok(file) => self.task = Some(BatchTask::upload(&way.network, server, file)),
+            Ok(file) => self.task = Some(BatchTask::upload(&way.network, server, file, place)),
             Err(failure) => return Err(PgError::internal(failure.message)),
         }
         Ok(())
@@ -230,6 +233,10 @@ impl Progress {
                 Ok(false)
             }
             BatchState::Over { files, is_completed } => {
+                let Some(place) = way.room.take(shared.account.owner(), LargeStep::Fetch) else {
+                    self.pause.begin();
+                    return Ok(false);
+                };
                 if !is_completed {
                     let problem = "the provider has not completed it: the rest goes the ordinary way";
                     transaction(|| batch::set_problem(batch.id, Some(problem)))?;
@@ -237,7 +244,7 @@ impl Progress {
                 let Some(server) = self.server(batch, shared, way)? else { return Ok(false) };
                 self.files.clone_from(&files);
                 (self.billed, self.unsaid) = (0, 0);
-                self.task = Some(BatchTask::fetch(&way.network, server, files, batch.inputs));
+                self.task = Some(BatchTask::fetch(&way.network, server, files, batch.inputs, place));
                 Ok(false)
             }
             BatchState::Failed(code) if code == QUEUE_IS_FULL && batch.age < LONGEST_WAY => {

@@ -57,7 +57,8 @@
 //! * `plan`, `reuse`, `fingerprint`: which chunks stay, which are new, and whether anything has changed at all
 //! * `fill`: the template
 //! * `prepared`: what a vectorizer's config is made into, once
-//! * `inquiry`: the vectors that a batch has brought, and inputs that are collected for one
+//! * `embedding`: the vectors of its new inputs, from a batch or from the model
+//! * `inquiry`: the question which of them a batch has brought, and whether they are collected for one
 //! * `job`: the report that brings its result back
 //! * `rehearsal`: the way up to the model, for those who want to know what it would cost
 //!
@@ -172,6 +173,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod embedding;
 mod fill;
 mod fingerprint;
 mod finished;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 
+use super::embedding;
 use super::fingerprint::{Basis, Original, text_fingerprint};
 use super::inquiry::Inquiries;
 use super::job::{Processed, Report, internal_error};
@@ -20,7 +21,7 @@ use crate::config::Loading;
 use crate::document::{
     Chunk, Digest, Document, ExistingChunk, Kept, Payload, Provenance, TextToKeep, digest,
 };
-use crate::embed::{Expected, Groups, Vectors, estimated_tokens};
+use crate::embed::{Expected, Groups};
 use crate::failure::{Failure, Step};
 use crate::load::Loaders;
 use crate::memory_budget::Reservation;
@@ -142,59 +143,9 @@ async fn process(
     }
 
     step.set(Step::Embedding);
-    let vectors = match prepared.vectorizer.config.processing.backfills_by_batch() {
-        true => {
-            let tokens = plan.tokens();
-            let brought = context.inquiries.ask(prepared, ticket, &plan.inputs, tokens).await?;
-            embed_rest(context, prepared, &plan.inputs, brought, expected).await?
-        }
-        false => embed(context, prepared, &plan.inputs, expected).await?,
-    };
+    let vectors = embedding::vectors(context, prepared, ticket, &plan, expected).await?;
     vectors_fit(&vectors, prepared.vectorizer.config.destination.vector_type())?;
     Ok(Processed { chunks: plan.into_chunks(vectors), provenance, citations, text })
-}
-
-/// Sends the inputs of a document that a batch has not brought vectors of, and returns the vectors of all.
-async fn embed_rest(
-    context: &Context,
-    prepared: &Prepared,
-    inputs: &[Arc<str>],
-    mut vectors: Vec<Option<Vec<f32>>>,
-    expected: Expected,
-) -> Result<Vectors, Failure> {
-    vectors.resize(inputs.len(), None);
-    let lacking = inputs.iter().zip(&vectors).filter(|(_, vector)| vector.is_none());
-    let rest: Vec<Arc<str>> = lacking.map(|(input, _)| Arc::clone(input)).collect();
-    let mut answered = match rest.is_empty() {
-        true => {
-            prepared.vectorizer.meter.of_batches().count_document();
-            Vec::new()
-        }
-        false => embed(context, prepared, &rest, expected).await?,
-    }
-    .into_iter();
-    Ok(vectors.into_iter().map(|brought| brought.or_else(|| answered.next()).unwrap_or_default()).collect())
-}
-
-/// Sends the inputs of a document to the model, and returns their vectors.
-async fn embed(
-    context: &Context,
-    prepared: &Prepared,
-    inputs: &[Arc<str>],
-    expected: Expected,
-) -> Result<Vectors, Failure> {
-    let vectorizer = &prepared.vectorizer;
-    let group = context.groups.group(vectorizer)?;
-    let tokens = inputs.iter().map(|input| estimated_tokens(input) as u64).sum();
-    // Until it is billed, which comes before the answers.
-    let _reserved = vectorizer.meter.reserve(tokens)?;
-    vectorizer.account.spend_tokens(tokens)?;
-    let answers = group.send(inputs.iter().cloned(), &vectorizer.meter)?;
-    // All of this document has come: others need not wait for it.
-    drop(expected);
-    let vectors = answers.vectors().await?;
-    vectorizer.meter.count_document();
-    Ok(vectors)
 }
 
 /// Takes the text that was kept, or makes one of the document. Returns it with the facts that it is to be kept with.

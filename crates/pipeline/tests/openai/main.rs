@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod answers;
+mod batches;
 mod blame;
 mod outages;
 mod pacing;

@@ -168,6 +168,21 @@ pub fn end_wait(v: &Definition) -> String {
     )
 }
 
+/// Makes the rows due that wait for a batch that is not there, as in a database that was restored: whose next attempt is more than
+/// a day away, and at none of these times. One that was postponed for so long after a failure is tried early. `$1`: the times of
+/// the batches that are there, in microseconds since 1970.
+pub fn end_stray_waits(v: &Definition) -> String {
+    format!(
+        "UPDATE {work} w SET {available_at} = now()
+         WHERE w.{available_at} > now() + interval '1 day' AND w.{attempts} > 0 AND w.{lease} IS NULL
+           AND (extract(epoch FROM w.{available_at}) * 1000000)::int8 <> ALL ($1)",
+        work = v.tables.work,
+        available_at = v.own.name("available_at"),
+        attempts = v.own.name("attempts"),
+        lease = v.own.name("lease"),
+    )
+}
+
 /// Returns whether rows wait for the batch with this time, or others are due or being processed that may need what it has brought.
 /// `$1`: the time in microseconds since 1970.
 pub fn may_need(v: &Definition) -> String {

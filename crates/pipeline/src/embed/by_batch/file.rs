@@ -18,6 +18,16 @@ pub const MOST_BYTES: u64 = 16 << 20;
 /// by the account's tier (<https://platform.openai.com/docs/guides/rate-limits>): in the lowest that pays to 3,000,000.
 pub const MOST_TOKENS: u64 = 2_000_000;
 
+/// Returns the number of bytes of a text as a string of JSON, without its quotes.
+pub fn json_bytes(text: &str) -> u64 {
+    let escaped = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    text.bytes().map(escaped).sum()
+}
+
 /// The path that each request of a batch names, whatever the base URL is.
 pub(super) const PATH: &str = "/v1/embeddings";
 
@@ -122,6 +132,13 @@ mod tests {
             line
         };
         assert_eq!(lines, [told(line("pgai_rs-0", "a\nb")), told(line("pgai_rs-7", "\u{2028}"))]);
+    }
+
+    #[test]
+    fn a_text_has_as_many_bytes_as_are_written() {
+        for text in ["", "a\"b\\c/d", "\n\r\t\u{8}\u{c}", "\0\u{1f}\u{7f}", "\u{2028} \u{e9}"] {
+            assert_eq!(json_bytes(text) + 2, serde_json::to_string(text).unwrap().len() as u64, "{text:?}");
+        }
     }
 
     #[test]

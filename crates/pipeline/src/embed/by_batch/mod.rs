@@ -9,17 +9,20 @@
 //! * `state`: what the provider says of a batch
 //! * `server`: the requests that bring them there and back
 //! * `task`: these requests on the runtime's threads, a step of a batch's way each
+//! * `room`: the room for steps that hold much memory
 //!
 //! Nothing here knows when to ask: whoever has the inputs keeps what is written down of a batch, and asks.
 
 mod answers;
 mod file;
+mod room;
 mod server;
 mod state;
 mod task;
 
 pub use self::answers::BatchAnswer;
-pub use self::file::{BatchFile, MOST_BYTES, MOST_INPUTS, MOST_TOKENS};
+pub use self::file::{BatchFile, MOST_BYTES, MOST_INPUTS, MOST_TOKENS, json_bytes};
+pub use self::room::{LargeStep, Place, Room};
 pub use self::server::BatchServer;
 pub use self::state::{BatchState, Created};
 pub use self::task::{BatchEvent, BatchNetwork, BatchTask};

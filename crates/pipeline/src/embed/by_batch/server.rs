@@ -35,8 +35,10 @@ const BYTES_PER_PAGE: usize = 4 << 20;
 /// The number of pages, of 100 batches each, in which one is looked for.
 const MOST_PAGES: usize = 5;
 
-/// The number of answers that are handed over at a time.
+/// The numbers of answers, and of the numbers in their vectors, that are handed over at a time: of vectors of four bytes a number
+/// at most a megabyte.
 const ANSWERS_PER_PAGE: usize = 128;
+const NUMBERS_PER_PAGE: usize = 1 << 18;
 
 /// The name under which a batch has its tag with the provider.
 const TAG: &str = "pgai_rs";
@@ -226,6 +228,7 @@ impl BatchServer {
 
         let longest = self.longest_line();
         let most = (longest as u64).saturating_mul(u64::try_from(inputs).unwrap_or_default());
+        let most_answers = ANSWERS_PER_PAGE.min(NUMBERS_PER_PAGE / self.most_dimensions()).max(1);
         let (mut lines, mut read, mut page) = (Lines::new(longest), 0_u64, Vec::new());
         // No part may let wait for longer than a whole answer of another kind.
         while let Some(part) = timeout(self.timeout, body.next()).await.map_err(|_| too_slow())? {
@@ -235,22 +238,26 @@ impl BatchServer {
                 return Err(rejected(&format!("the answers to {inputs} inputs have more than {most} bytes")));
             }
             let added = lines.add(&part, |line| page.extend(answers.read(line)));
-            added.map_err(|error| rejected(&error.into_failure().message))?;
-            if page.len() >= ANSWERS_PER_PAGE {
+            if page.len() >= most_answers || added.is_err() {
                 hand_over(&mut page, pages).await?;
             }
+            added.map_err(|error| rejected(&error.into_failure().message))?;
         }
         lines.end(|line| page.extend(answers.read(line)));
         hand_over(&mut page, pages).await
     }
 
-    /// Returns the largest number of bytes of a line of answers.
-    fn longest_line(&self) -> usize {
-        let dimensions = match self.expected.dimensions {
+    /// Returns the largest number of dimensions of an answer.
+    fn most_dimensions(&self) -> usize {
+        match self.expected.dimensions {
             0 => MOST_DIMENSIONS,
             dimensions => dimensions,
-        };
-        dimensions * BYTES_PER_NUMBER + BYTES_PER_INPUT + BYTES_PER_ANSWER
+        }
+    }
+
+    /// Returns the largest number of bytes of a line of answers.
+    fn longest_line(&self) -> usize {
+        self.most_dimensions() * BYTES_PER_NUMBER + BYTES_PER_INPUT + BYTES_PER_ANSWER
     }
 
     /// Sends a request, and reads its answer.

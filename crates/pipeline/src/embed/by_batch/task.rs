@@ -1,14 +1,17 @@
 //! A step of a batch's way, on the runtime's threads: what comes of it is taken by whoever keeps the batch.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
 use super::answers::BatchAnswer;
 use super::file::BatchFile;
+use super::room::Place;
 use super::server::BatchServer;
 use super::state::Created;
 use crate::failure::{Failure, Retry, Step};
@@ -42,10 +45,15 @@ pub struct BatchNetwork {
     pub wake: Arc<dyn Fn() + Send + Sync>,
 }
 
+/// The longest time for a step. A server that sends a few bytes a minute would otherwise have rows wait for weeks.
+const LONGEST_STEP: Duration = Duration::from_secs(2 * 3600);
+
 /// A step under way; dropping it ends it.
 pub struct BatchTask {
     events: mpsc::Receiver<BatchEvent>,
     abort: AbortHandle,
+    /// The room that it takes, if that is much.
+    _place: Option<Place>,
 }
 
 impl Drop for BatchTask {
@@ -55,6 +63,7 @@ impl Drop for BatchTask {
 }
 
 /// The way of events to whoever takes them.
+#[derive(Clone)]
 struct Events {
     sender: mpsc::Sender<BatchEvent>,
     wake: Arc<dyn Fn() + Send + Sync>,
@@ -74,8 +83,13 @@ impl Events {
 
 impl BatchTask {
     /// Uploads a file.
-    pub fn upload(network: &BatchNetwork, server: Arc<BatchServer>, file: BatchFile) -> BatchTask {
-        BatchTask::start(network, async move |events: Events| {
+    pub fn upload(
+        network: &BatchNetwork,
+        server: Arc<BatchServer>,
+        file: BatchFile,
+        place: Place,
+    ) -> BatchTask {
+        BatchTask::start(network, Some(place), async move |events: Events| {
             events.end(server.upload(file).await.map(BatchEvent::Uploaded)).await;
         })
     }
@@ -88,7 +102,7 @@ impl BatchTask {
         tag: String,
         may_exist: bool,
     ) -> BatchTask {
-        BatchTask::start(network, async move |events: Events| {
+        BatchTask::start(network, None, async move |events: Events| {
             let found = match may_exist {
                 true => server.find(&tag).await,
                 false => Ok(None),
@@ -104,7 +118,7 @@ impl BatchTask {
 
     /// Asks how a batch is.
     pub fn look(network: &BatchNetwork, server: Arc<BatchServer>, id: String) -> BatchTask {
-        BatchTask::start(network, async move |events: Events| {
+        BatchTask::start(network, None, async move |events: Events| {
             events.end(server.look(&id).await.map(BatchEvent::Is)).await;
         })
     }
@@ -115,8 +129,9 @@ impl BatchTask {
         server: Arc<BatchServer>,
         files: Vec<String>,
         inputs: i32,
+        place: Place,
     ) -> BatchTask {
-        BatchTask::start(network, async move |events: Events| {
+        BatchTask::start(network, Some(place), async move |events: Events| {
             let (sender, mut pages) = mpsc::channel(EVENTS_AHEAD);
             let fetched = server.fetch(&files, inputs, sender);
             let handed = async {
@@ -146,11 +161,18 @@ impl BatchTask {
 
     fn start<F: Future<Output = ()> + Send + 'static>(
         network: &BatchNetwork,
+        place: Option<Place>,
         step: impl FnOnce(Events) -> F,
     ) -> BatchTask {
-        let (sender, events) = mpsc::channel(EVENTS_AHEAD);
-        let step = step(Events { sender, wake: Arc::clone(&network.wake) });
-        BatchTask { events, abort: network.handle.spawn(step).abort_handle() }
+        let (sender, receiver) = mpsc::channel(EVENTS_AHEAD);
+        let events = Events { sender, wake: Arc::clone(&network.wake) };
+        let step = step(events.clone());
+        let in_time = async move {
+            if timeout(LONGEST_STEP, step).await.is_err() {
+                events.end(Err(endless())).await;
+            }
+        };
+        BatchTask { events: receiver, abort: network.handle.spawn(in_time).abort_handle(), _place: place }
     }
 
     /// Returns what has come of it, if something has. After an end it is not to be called again.
@@ -167,4 +189,9 @@ impl BatchTask {
 fn interrupted() -> Failure {
     let message = "a request to the batch API was abandoned (a bug in pgai_rs)";
     Failure::new(Step::Embedding, "internal_error", message, Retry::Backoff)
+}
+
+fn endless() -> Failure {
+    let message = format!("a request to the batch API took more than {} hours", LONGEST_STEP.as_secs() / 3600);
+    Failure::new(Step::Embedding, "batch_too_slow", message, Retry::Backoff)
 }
