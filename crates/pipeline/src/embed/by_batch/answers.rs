@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::file::place_of;
 use crate::embed::error::EmbedError;
@@ -11,6 +10,7 @@ use crate::embed::http::{Expected, in_order};
 use crate::embed::provider::Protocol;
 use crate::embed::request::answer::{AnsweredItem, tokens_of};
 use crate::embed::request::check::is_finite;
+use crate::embed::request::said::Said;
 
 /// The answer to an input of a batch.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +45,7 @@ struct Body {
     #[serde(default)]
     data: Option<Vec<AnsweredItem>>,
     #[serde(default)]
-    usage: Value,
+    usage: Said,
 }
 
 /// The answers to the inputs of a batch that have come by now.

@@ -16,13 +16,12 @@ use crate::embed::endpoint::{Endpoint, percent_encoded};
 use crate::embed::error::{EmbedError, invalid};
 use crate::embed::http::{
     BYTES_PER_ANSWER, BYTES_PER_INPUT, BYTES_PER_NUMBER, Expected, address, check_api_key, client_of,
-    no_api_key, refusal,
+    most_numbers, no_api_key, refusal,
 };
 use crate::embed::model::Model;
 use crate::embed::pacing::connections::ConnectionShare;
 use crate::embed::provider::{Protocol, Provider};
 use crate::embed::request::body::read_body;
-use crate::embed::request::dimensions::MOST_DIMENSIONS;
 use crate::embed::request::network_error::{address_not_allowed, network_error};
 use crate::embed::request::refusal::{ProviderRefusal, RefusalKind};
 use crate::failure::{Failure, Retry, Scope, Step};
@@ -228,7 +227,7 @@ impl BatchServer {
 
         let longest = self.longest_line();
         let most = (longest as u64).saturating_mul(u64::try_from(inputs).unwrap_or_default());
-        let most_answers = ANSWERS_PER_PAGE.min(NUMBERS_PER_PAGE / self.most_dimensions()).max(1);
+        let most_answers = ANSWERS_PER_PAGE.min(NUMBERS_PER_PAGE / most_numbers(self.expected.dimensions)).max(1);
         let (mut lines, mut read, mut page) = (Lines::new(longest), 0_u64, Vec::new());
         // No part may let wait for longer than a whole answer of another kind.
         while let Some(part) = timeout(self.timeout, body.next()).await.map_err(|_| too_slow())? {
@@ -247,17 +246,9 @@ impl BatchServer {
         hand_over(&mut page, pages).await
     }
 
-    /// Returns the largest number of dimensions of an answer.
-    fn most_dimensions(&self) -> usize {
-        match self.expected.dimensions {
-            0 => MOST_DIMENSIONS,
-            dimensions => dimensions,
-        }
-    }
-
     /// Returns the largest number of bytes of a line of answers.
     fn longest_line(&self) -> usize {
-        self.most_dimensions() * BYTES_PER_NUMBER + BYTES_PER_INPUT + BYTES_PER_ANSWER
+        most_numbers(self.expected.dimensions) * BYTES_PER_NUMBER + BYTES_PER_INPUT + BYTES_PER_ANSWER
     }
 
     /// Sends a request, and reads its answer.
