@@ -10,6 +10,7 @@ CREATE TABLE ai._vectorizer_missed (
 );
 -- It can be emptied in a database that publishes all its tables.
 ALTER TABLE ai._vectorizer_missed REPLICA IDENTITY FULL;
+CREATE INDEX _vectorizer_missed_vectorizer_id_idx ON ai._vectorizer_missed (vectorizer_id, since);
 SELECT pg_catalog.pg_extension_config_dump('ai._vectorizer_missed', '');
 
 -- Vectorizers with tables that a crash empties, and that were compared since the last one: it empties

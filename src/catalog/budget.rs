@@ -98,6 +98,8 @@ pub struct Charged<'a> {
     pub model: &'a ModelName,
     /// The part of its price that was paid.
     pub share: f64,
+    /// What was paid in USD, if that is known; else it is reckoned from the price.
+    pub usd: Option<f64>,
 }
 
 /// Writes what was used on a day. The worker calls it as superuser, with what it writes of [`usage`](super::usage).
@@ -107,7 +109,7 @@ pub fn charge(charged: &Charged<'_>, day: Day, usage: Usage) -> Result<(), PgErr
     }
     sql::execute(
         "INSERT INTO ai._budget_used AS s (budget, since, used)
-         SELECT b.id, b.begins, $1 * CASE b.unit WHEN 'tokens' THEN 1 ELSE coalesce(p.usd, 0) * $8 / 1000000 END
+         SELECT b.id, b.begins, CASE b.unit WHEN 'tokens' THEN $1 ELSE coalesce($9, $1 * p.usd * $8 / 1000000, 0) END
          FROM ai._budget_state b
          CROSS JOIN (SELECT (SELECT m.usd_per_million_tokens::float8 FROM ai.models m WHERE m.model = $2 AND m.server = $3)) AS p (usd)
          WHERE b.purpose = $4 AND 'epoch'::date + $5 >= b.begins AND b.role IN (0, $6)
@@ -123,6 +125,7 @@ pub fn charge(charged: &Charged<'_>, day: Day, usage: Usage) -> Result<(), PgErr
             pg_sys::Oid::from(charged.role).into(),
             charged.vectorizer.to_owned().into(),
             charged.share.into(),
+            charged.usd.into(),
         ],
     )
     .map(drop)
@@ -139,14 +142,15 @@ pub fn forget_old() -> Result<(), PgError> {
 }
 
 /// Errors if a question of so many tokens, to a vectorizer with this id, does not fit into what is left of a budget for queries: the
-/// vectorizer's, that of the role that asks, or the database's. Concurrent sessions may exceed it by what they ask for.
-pub fn require_left(vectorizer: i32, model: &ModelName, tokens: u64) -> Result<(), PgError> {
+/// vectorizer's, that of the role that asks, or the database's. Concurrent sessions may exceed it by what they ask for. Returns the
+/// model's price in USD for a token, if it was needed; else zero.
+pub fn require_left(vectorizer: i32, model: &ModelName, tokens: u64) -> Result<f64, PgError> {
     if !schema::has(c"_budget") {
-        return Ok(());
+        return Ok(0.0);
     }
     let found = read(QUERIES, Some(vectorizer), Some(who_asks()))?;
     if found.is_empty() {
-        return Ok(());
+        return Ok(0.0);
     }
 
     let prices = prices_for(&found)?;
@@ -158,15 +162,18 @@ pub fn require_left(vectorizer: i32, model: &ModelName, tokens: u64) -> Result<(
             Holder::Database => true,
         };
         let unit = budget.key.unit;
-        let of = |model: &ModelName, tokens| cost(unit, &prices, (&model.model, &model.server), tokens);
-        let recent: f64 =
-            unwritten.iter().filter(counts).map(|used| of(&used.model(), used.usage.tokens)).sum();
-        let (used, needs) = (budget.used + recent, of(model, tokens));
+        let amount = |used: &UsedByQueries| match unit {
+            Unit::Tokens => used.usage.tokens as f64,
+            Unit::Dollars => used.usd,
+        };
+        let recent: f64 = unwritten.iter().filter(counts).map(amount).sum();
+        let needs = cost(unit, &prices, (&model.model, &model.server), tokens);
+        let used = budget.used + recent;
         if needs > 0.0 && used + needs > budget.amount {
             return Err(exceeded(budget, used, needs));
         }
     }
-    Ok(())
+    Ok(cost(Unit::Dollars, &prices, (&model.model, &model.server), 1))
 }
 
 fn exceeded(budget: &Budget, used: f64, needs: f64) -> PgError {

@@ -7,7 +7,7 @@
 
 use pgrx::datum::TimestampWithTimeZone;
 
-use super::schema;
+use super::{own_rows, schema};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql::{self, execute};
@@ -24,12 +24,15 @@ pub struct Missed {
     pub reason: String,
 }
 
-/// Records that changes of this transaction may have been missed. It always inserts: an existing row may be
-/// about to be deleted by a concurrent `ai.resync`, which does not see these changes.
+/// The largest number of rows that are deleted at a time, so that nobody's keep the worker from others' work.
+const MOST_AT_A_TIME: usize = 100_000;
+
+/// Records that changes of this transaction may have been missed. It inserts unless this transaction has done so: an existing row
+/// of another may be about to be deleted by a concurrent `ai.resync`, which does not see these changes.
 pub fn record(id: i32, reason: &str) -> Result<(), PgError> {
     let reason = pgai_rs_pipeline::message::truncate_message(reason, LONGEST_REASON);
     as_superuser(|| {
-        if !is_there() {
+        if !is_there() || own_rows::has_appended("_vectorizer_missed", id)? {
             return Ok(());
         }
         let insert = "INSERT INTO ai._vectorizer_missed (vectorizer_id, reason) VALUES ($1, $2)";
@@ -71,17 +74,23 @@ pub fn compact() -> Result<(), PgError> {
     if !is_there() || sql::read(SUPERFLUOUS, &[], |_| Ok(()))?.is_empty() {
         return Ok(());
     }
-    execute(COMPACT, &[])?;
-    execute(OF_DROPPED, &[]).map(drop)
+    execute(&format!("{COMPACT} {}", delete_chosen()), &[])?;
+    execute(&format!("{OF_DROPPED} {}", delete_chosen()), &[]).map(drop)
 }
 
-/// Deletes the rows of dropped vectorizers.
+/// Ends the choice of rows, and deletes them.
+fn delete_chosen() -> String {
+    format!(
+        "LIMIT {MOST_AT_A_TIME} FOR UPDATE SKIP LOCKED)
+         DELETE FROM ai._vectorizer_missed m USING chosen c WHERE m.ctid = c.place"
+    )
+}
+
+/// Chooses the rows of dropped vectorizers.
 const OF_DROPPED: &str = "
-    WITH gone AS MATERIALIZED (
+    WITH chosen AS MATERIALIZED (
         SELECT o.ctid AS place FROM ai._vectorizer_missed o
-        WHERE NOT EXISTS (SELECT FROM ai.vectorizer v WHERE v.id = o.vectorizer_id)
-        FOR UPDATE SKIP LOCKED)
-    DELETE FROM ai._vectorizer_missed m USING gone g WHERE m.ctid = g.place";
+        WHERE NOT EXISTS (SELECT FROM ai.vectorizer v WHERE v.id = o.vectorizer_id)";
 
 /// Checks whether there is something to delete, without taking a transaction id; usually there is not.
 const SUPERFLUOUS: &str = "
@@ -90,6 +99,7 @@ const SUPERFLUOUS: &str = "
     HAVING count(*) > 1 OR NOT EXISTS (SELECT FROM ai.vectorizer v WHERE v.id = m.vectorizer_id)
     LIMIT 1";
 
+/// Chooses the rows of vectorizers beside the oldest of each.
 const COMPACT: &str = "
     WITH kept AS MATERIALIZED (
         SELECT k.vectorizer_id, k.ctid AS place
@@ -97,11 +107,9 @@ const COMPACT: &str = "
         WHERE k.ctid IN (SELECT DISTINCT ON (o.vectorizer_id) o.ctid
                          FROM ai._vectorizer_missed o ORDER BY o.vectorizer_id, o.since)
         FOR UPDATE SKIP LOCKED),
-    superfluous AS MATERIALIZED (
+    chosen AS MATERIALIZED (
         SELECT o.ctid AS place FROM ai._vectorizer_missed o
-        WHERE EXISTS (SELECT FROM kept k WHERE k.vectorizer_id = o.vectorizer_id AND k.place <> o.ctid)
-        FOR UPDATE SKIP LOCKED)
-    DELETE FROM ai._vectorizer_missed m USING superfluous s WHERE m.ctid = s.place";
+        WHERE EXISTS (SELECT FROM kept k WHERE k.vectorizer_id = o.vectorizer_id AND k.place <> o.ctid)";
 
 /// Returns whether the table exists. The library also runs with the SQL objects of version 0.1.0, which lack
 /// it.

@@ -25,6 +25,7 @@
 //! * [`definitions`], [`basis`]: detection of changed definitions, and what they depend on
 //! * [`telling`]: the extension's tables whose rows tell of their changes as definitions do
 //! * [`missed`]: records that triggers may have missed changes
+//! * [`own_rows`]: what a session appends for the worker, once a transaction
 
 pub mod alteration;
 pub mod basis;
@@ -46,6 +47,7 @@ pub mod key_columns;
 pub mod missed;
 pub mod objects;
 pub mod obstacles;
+pub mod own_rows;
 pub mod ownership;
 pub mod queue_tables;
 pub mod registration;

@@ -67,11 +67,13 @@ impl QueryBill {
         model: Option<ModelName>,
         tokens: u64,
     ) -> Result<Self, PgError> {
-        if let (Some(vectorizer), Some(model)) = (vectorizer, &model) {
-            budget::require_left(vectorizer, model, tokens)?;
-        }
+        let usd_per_token = match (vectorizer, &model) {
+            (Some(vectorizer), Some(model)) => budget::require_left(vectorizer, model, tokens)?,
+            _ => 0.0,
+        };
         let role = who_asks().to_u32();
-        let open = Rc::new(OpenBill { bill: Bill::default(), vectorizer, role, asking, model });
+        let open =
+            Rc::new(OpenBill { bill: Bill::default(), vectorizer, role, asking, model, usd_per_token });
         let at_end = Rc::clone(&open);
         Ok(QueryBill { open, _at_exit: AtExit::new(move || at_end.count()) })
     }
@@ -95,6 +97,8 @@ struct OpenBill {
     role: u32,
     asking: Asking,
     model: Option<ModelName>,
+    /// The model's price in USD for a token, if a budget had to be asked; else zero.
+    usd_per_token: f64,
 }
 
 impl OpenBill {
@@ -104,10 +108,9 @@ impl OpenBill {
         if let (Some(vectorizer), Some(model)) = (self.vectorizer, &self.model)
             && usage != Usage::default()
         {
-            used::note(
-                this_database(),
-                &UsedByQueries::new((vectorizer, self.role), self.asking, model, usage),
-            );
+            let used = (usage, usage.tokens as f64 * self.usd_per_token);
+            let noted = UsedByQueries::new((vectorizer, self.role), self.asking, model, used);
+            used::note(this_database(), &noted);
         }
     }
 }
@@ -185,7 +188,7 @@ fn add_all(
             way(&|| add(counted, purpose, *day, *usage))?;
             let Counted { vectorizer, owner, model, by_batch, .. } = &**counted;
             let share = if *by_batch { price_share(model) } else { 1.0 };
-            let charged = Charged { purpose: budget::DOCUMENTS, vectorizer, role: *owner, model, share };
+            let charged = Charged { purpose: budget::DOCUMENTS, vectorizer, role: *owner, model, share, usd: None };
             way(&|| budget::charge(&charged, *day, *usage))?;
         }
         for query in of_queries {
@@ -206,7 +209,8 @@ fn add_query(query: &UsedByQueries, way: Way) -> Result<(), PgError> {
     };
     let (purpose, day) = (query.asking.into(), day_of(SystemTime::now()));
     let Counted { vectorizer, model, .. } = &counted;
-    let charged = Charged { purpose: budget::QUERIES, vectorizer, role: query.role, model, share: 1.0 };
+    let usd = Some(query.usd).filter(|usd| *usd > 0.0);
+    let charged = Charged { purpose: budget::QUERIES, vectorizer, role: query.role, model, share: 1.0, usd };
     way(&|| budget::charge(&charged, day, query.usage))?;
 
     if !has_room(&counted, purpose, day)? {

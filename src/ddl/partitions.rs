@@ -8,6 +8,7 @@ use crate::catalog::triggers;
 use crate::catalog::vectorizer::{self, Entry};
 use crate::pg::error::PgError;
 use crate::pg::sql;
+use crate::pg::transaction::has_written;
 use crate::queue::resync;
 use crate::trigger::wake;
 
@@ -26,9 +27,7 @@ pub fn follow_untold(parent: pg_sys::Oid) -> Result<(), PgError> {
     let children =
         sql::read_now(look, &[parent.into()], |row| Ok((row.get::<pg_sys::Oid>(1)?, row.get::<i64>(2)?)))?;
     for (child, xmin) in children {
-        let xmin = pg_sys::TransactionId::from(xmin as u32);
-        // SAFETY: reads this backend's list of its transaction's ids.
-        if unsafe { pg_sys::TransactionIdIsCurrentTransactionId(xmin) } {
+        if has_written(xmin) {
             follow(parent, child)?;
         }
     }

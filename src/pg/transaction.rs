@@ -21,6 +21,13 @@ pub fn see_own_changes() {
     unsafe { pg_sys::GetCurrentTransactionId() };
 }
 
+/// Returns whether a row with this `xmin`, read as a number, was written by this transaction or one of its subtransactions.
+pub fn has_written(xmin: i64) -> bool {
+    let Ok(xmin) = u32::try_from(xmin) else { return false };
+    // SAFETY: reads this backend's list of its transaction's ids, on the main thread.
+    unsafe { pg_sys::TransactionIdIsCurrentTransactionId(xmin.into()) }
+}
+
 /// Makes all constraints of this transaction immediate, so that no trigger of theirs is left to run at its end. It does what
 /// SET CONSTRAINTS ALL IMMEDIATE does, without a statement to be read.
 pub fn make_constraints_immediate() {

@@ -4,18 +4,24 @@
 use std::collections::{BTreeSet, HashSet};
 
 use crate::catalog::definitions::{self, Watch};
-use crate::catalog::telling;
+use crate::catalog::{own_rows, telling};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
 use crate::pg::sql;
 use crate::pg::transaction::transaction;
 use crate::trigger::wake;
 
+/// The largest number of requests that are taken in a turn, so that nobody's keep the worker from others' work.
+const MOST_AT_A_TIME: usize = 10_000;
+
 /// Asks the worker to end a vectorizer's rest, once the transaction has committed. It only inserts, so that
-/// requests do not wait for each other.
+/// requests do not wait for each other, and once a transaction.
 pub fn run(id: i32) -> Result<(), PgError> {
     let ask = "INSERT INTO ai._vectorizer_run_request (vectorizer_id) VALUES ($1)";
-    as_superuser(|| sql::execute(ask, &[id.into()]))?;
+    as_superuser(|| match own_rows::has_appended("_vectorizer_run_request", id)? {
+        true => Ok(()),
+        false => sql::execute(ask, &[id.into()]).map(drop),
+    })?;
     wake::worker_at_commit();
     Ok(())
 }
@@ -69,22 +75,26 @@ impl Requests {
             let tables = telling::of(&telling::OF_REQUESTS)?;
             Ok((take()?, tables.map(|tables| Watch::over_names(tables, since))))
         })?;
-        self.watch = watch;
+        // Where there were as many as are taken at a time, there may be more.
+        self.watch = watch.filter(|_| taken.len() < MOST_AT_A_TIME);
         drop(before);
-        Ok(taken)
+        Ok(taken.into_iter().collect())
     }
 }
 
-/// Takes the pending requests and returns the ids of their vectorizers. The worker calls it within a
+/// Takes pending requests and returns the ids of their vectorizers, as often as they were asked for. The worker calls it within a
 /// transaction; it takes no transaction id if there are none.
-fn take() -> Result<BTreeSet<i32>, PgError> {
+fn take() -> Result<Vec<i32>, PgError> {
     let look = "SELECT FROM ai._vectorizer_run_request LIMIT 1";
     if !is_there()? || sql::read(look, &[], |_| Ok(()))?.is_empty() {
-        return Ok(BTreeSet::new());
+        return Ok(Vec::new());
     }
-    let take = "WITH taken AS (DELETE FROM ai._vectorizer_run_request RETURNING vectorizer_id)
-                SELECT DISTINCT vectorizer_id FROM taken";
-    Ok(sql::query(take, &[], |row| row.get(1))?.into_iter().collect())
+    let take = format!(
+        "DELETE FROM ai._vectorizer_run_request
+         WHERE ctid = ANY (ARRAY(SELECT r.ctid FROM ai._vectorizer_run_request r LIMIT {MOST_AT_A_TIME}))
+         RETURNING vectorizer_id"
+    );
+    sql::query(&take, &[], |row| row.get(1))
 }
 
 /// Returns whether the table exists. The library also runs with the SQL objects of version 0.1.0, which lack

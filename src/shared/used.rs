@@ -15,9 +15,10 @@ pub enum Asking {
     Reranking,
 }
 
-/// The number of vectorizers, roles and models that a database counts separately. Further ones are counted together, without a name,
-/// until the worker has written the counts.
+/// The number of vectorizers, roles and models that a database counts separately until the worker has written the counts, and how
+/// many of them a role may have. Of further ones the models are counted together, then the vectorizers, and only then the roles.
 const KINDS: usize = 64;
+const KINDS_OF_A_ROLE: usize = KINDS / 2;
 
 /// The largest length of a model's name with its server, in bytes. Longer ones are cut.
 const LONGEST_NAME: usize = 96;
@@ -26,7 +27,7 @@ const LONGEST_NAME: usize = 96;
 const SEPARATOR: char = '\n';
 
 /// The use of one model for the queries of one vectorizer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct UsedByQueries {
     /// The vectorizer's id; zero for several.
     pub vectorizer: i32,
@@ -36,6 +37,8 @@ pub struct UsedByQueries {
     pub asking: Asking,
     /// The use.
     pub usage: Usage,
+    /// The price of it, where a budget of money had to be asked; else zero.
+    pub usd: f64,
     name: [u8; LONGEST_NAME],
     length: u8,
 }
@@ -54,18 +57,24 @@ const NOTHING: UsedByQueries = UsedByQueries {
         estimated_tokens: 0,
         billed_bytes: 0,
     },
+    usd: 0.0,
     name: [0; LONGEST_NAME],
     length: 0,
 };
 
 impl UsedByQueries {
-    /// Returns the use of a model for a vectorizer, by a role.
-    pub fn new((vectorizer, role): (i32, u32), asking: Asking, model: &ModelName, usage: Usage) -> Self {
+    /// Returns the use of a model for a vectorizer, by a role, and its price in USD.
+    pub fn new(
+        (vectorizer, role): (i32, u32),
+        asking: Asking,
+        model: &ModelName,
+        (usage, usd): (Usage, f64),
+    ) -> Self {
         let full = format!("{}{SEPARATOR}{}", model.model.replace(SEPARATOR, " "), model.server);
         let length = full.floor_char_boundary(LONGEST_NAME);
         let mut name = [0; LONGEST_NAME];
         name[..length].copy_from_slice(&full.as_bytes()[..length]);
-        UsedByQueries { vectorizer, role, asking, usage, name, length: length as u8 }
+        UsedByQueries { vectorizer, role, asking, usage, usd, name, length: length as u8 }
     }
 
     /// Returns the model; that of several is nameless.
@@ -76,7 +85,20 @@ impl UsedByQueries {
     }
 
     fn is_of_the_same(&self, other: &UsedByQueries) -> bool {
-        UsedByQueries { usage: other.usage, ..*self } == *other
+        UsedByQueries { usage: other.usage, usd: other.usd, ..*self } == *other
+    }
+
+    /// Returns the same use as that of ever more together: of the models of a vectorizer and a role, of the vectorizers of a role,
+    /// and of all.
+    fn of_several(&self) -> [UsedByQueries; 3] {
+        let (usage, usd) = (self.usage, self.usd);
+        let models = UsedByQueries { name: NOTHING.name, length: 0, ..*self };
+        [models, UsedByQueries { vectorizer: 0, ..models }, UsedByQueries { usage, usd, ..NOTHING }]
+    }
+
+    fn add(&mut self, other: &UsedByQueries) {
+        self.usage.add(other.usage);
+        self.usd += other.usd;
     }
 }
 
@@ -98,29 +120,57 @@ impl Used {
 
     fn note(&mut self, noted: &UsedByQueries) {
         let known = &mut self.kinds[..self.count];
+        let of_role = known.iter().filter(|known| known.role == noted.role).count();
         if let Some(known) = known.iter_mut().find(|known| known.is_of_the_same(noted)) {
-            return known.usage.add(noted.usage);
+            return known.add(noted);
         }
-        if let Some(free) = self.kinds.get_mut(self.count) {
-            *free = *noted;
-            self.count += 1;
+        if of_role < KINDS_OF_A_ROLE && self.insert(noted) {
             return;
         }
+        let [models, vectorizers, all] = noted.of_several();
+        if !self.merge(&models) && !self.merge(&vectorizers) && !self.insert(noted) {
+            self.merge_into_last(&all);
+        }
+    }
+
+    /// Adds a kind. Returns false if there is no place.
+    fn insert(&mut self, noted: &UsedByQueries) -> bool {
+        let Some(free) = self.kinds.get_mut(self.count) else { return false };
+        *free = *noted;
+        self.count += 1;
+        true
+    }
+
+    /// Adds to a kind that counts several together, or makes one of those that it stands for do so. Returns false if there is none.
+    fn merge(&mut self, several: &UsedByQueries) -> bool {
+        let known = &mut self.kinds[..self.count];
+        let is_among = |known: &UsedByQueries| known.of_several().iter().any(|all| all.is_of_the_same(several));
+        let place = known.iter().position(|known| known.is_of_the_same(several));
+        let Some(place) = place.or_else(|| known.iter().position(is_among)) else { return false };
+
+        let mut together = *several;
+        together.add(&known[place]);
+        known[place] = together;
+        true
+    }
+
+    fn merge_into_last(&mut self, all: &UsedByQueries) {
         if let Some(last) = self.kinds.last_mut() {
-            let mut usage = last.usage;
-            usage.add(noted.usage);
-            *last = UsedByQueries { usage, ..NOTHING };
+            let mut together = *all;
+            together.add(last);
+            *last = together;
         }
     }
 
     fn forget(&mut self, written: &UsedByQueries) {
         let known = &mut self.kinds[..self.count];
         // It may be one of several by now.
-        let place = known.iter().position(|known| known.is_of_the_same(written));
-        let place = place.or_else(|| known.iter().position(|known| known.is_of_the_same(&NOTHING)));
+        let place = |wanted: &UsedByQueries| known.iter().position(|known| known.is_of_the_same(wanted));
+        let place = place(written).or_else(|| written.of_several().iter().find_map(place));
         let Some(place) = place else { return };
 
         known[place].usage.subtract(written.usage);
+        known[place].usd = (known[place].usd - written.usd).max(0.0);
         if known[place].usage == Usage::default() {
             self.count -= 1;
             self.kinds.swap(place, self.count);
