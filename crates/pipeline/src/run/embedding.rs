@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::context::Context;
 use super::plan::DocumentPlan;
 use super::prepared::Prepared;
-use super::process::Context;
 use crate::document::Ticket;
 use crate::embed::{Expected, Vectors, estimated_tokens};
 use crate::failure::Failure;

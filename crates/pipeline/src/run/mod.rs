@@ -51,7 +51,7 @@
 //!
 //! Of one document, on the runtime's threads:
 //!
-//! * `process`, `progress`: its way through the stages
+//! * `process`, `progress`: its way through the stages; `context`: what all documents share there
 //! * `source`: the document that its row holds or names
 //! * `kept`: the text that is kept of a document, and whether it may be cut again
 //! * `plan`, `reuse`, `fingerprint`: which chunks stay, which are new, and whether anything has changed at all
@@ -173,6 +173,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod context;
 mod embedding;
 mod fill;
 mod fingerprint;

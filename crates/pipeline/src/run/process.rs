@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 
+use super::context::{Context, Stages};
 use super::embedding;
 use super::fingerprint::{Basis, Original, text_fingerprint};
-use super::inquiry::Inquiries;
 use super::job::{Processed, Report, internal_error};
 use super::kept::{Keeping, Known, Reusable, usable};
 use super::plan::{DocumentPlan, Uncut, cut, plan_fits, vectors_fit};
@@ -21,32 +21,10 @@ use crate::config::Loading;
 use crate::document::{
     Chunk, Digest, Document, ExistingChunk, Kept, Payload, Provenance, TextToKeep, digest,
 };
-use crate::embed::{Expected, Groups};
+use crate::embed::Expected;
 use crate::failure::{Failure, Step};
-use crate::load::Loaders;
 use crate::memory_budget::Reservation;
-use crate::parse::{Input, Parsed, Parsers};
-use crate::settings::Settings;
-
-/// The stages before the model, which all documents share.
-pub(super) struct Stages {
-    /// The settings under which the documents were claimed.
-    pub settings: Arc<Settings>,
-    /// The stage that fetches documents.
-    pub loaders: Loaders,
-    /// The stage that makes texts of them.
-    pub parsers: Parsers,
-}
-
-/// The context that all documents share.
-pub(super) struct Context {
-    /// The stages before the model.
-    pub stages: Stages,
-    /// The groups in which inputs share requests.
-    pub groups: Groups,
-    /// The way to ask what batches have brought.
-    pub inquiries: Arc<Inquiries>,
-}
+use crate::parse::{Input, Parsed};
 
 /// Takes a document through the stages and reports how it ended. Others' inputs wait for it for as long as it is
 /// `expected`.
@@ -293,17 +271,21 @@ mod tests {
     use std::sync::{Mutex, mpsc};
     use std::thread::ThreadId;
 
+    use super::super::inquiry::Inquiries;
     use super::super::job::{JobId, JobOutcome, Wake};
     use super::*;
     use crate::chunk::{ChunkError, Chunker};
     use crate::config::Author;
     use crate::document::{Ticket, Vectorizer};
-    use crate::embed::{self, Arrivals};
+    use crate::embed::{self, Arrivals, Groups};
     use crate::failure::Retry;
     use crate::format::Template;
+    use crate::load::Loaders;
     use crate::memory_budget::{MemoryBudget, Share};
     use crate::offload::SMALL;
+    use crate::parse::Parsers;
     use crate::quota::{Account, Owner};
+    use crate::settings::Settings;
     use crate::usage::Meter;
 
     struct Panics;

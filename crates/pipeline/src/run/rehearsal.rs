@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::context::Stages;
 use super::prepared::Prepared;
-use super::process::{Arrival, Stages, prepare};
+use super::process::{Arrival, prepare};
 use super::progress::Progress;
 use crate::document::{Document, Payload, Ticket, Vectorizer};
 use crate::failure::Failure;

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
+use super::context::{Context, Stages};
 use super::inquiry::{Inquiries, Inquiry};
 use super::job::{JobId, JobOutcome, Report, Wake};
 use super::lane::Lane;
-use super::process::{self, Context, Stages};
+use super::process;
 use super::queue::{Addresses, ClaimedDocuments, Queue};
 use super::{signals, threads};
 use crate::config::Loading;

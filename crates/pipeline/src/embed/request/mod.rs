@@ -2,7 +2,7 @@
 //!
 //! * `inputs`, `input_type`, `dimensions`, `optional`: what goes into a request
 //! * `body`, `network_error`: what comes back, or why nothing does
-//! * `answer`, `check`, `normalize`: vectors as they were sent, and as they are wanted
+//! * `answer`, `check`, `normalize`: vectors as they were sent, and as they are wanted; `said`: what is said beside them
 //! * `refusal`, `inner_error`: what an answer without vectors means
 
 pub(super) mod answer;
