@@ -61,7 +61,7 @@ PIPELINE = Rules(
         {"config", "fair", "network"},
         {
             "backoff", "budget", "child", "estimate", "exhausted", "failure", "format", "json_items", "memory_budget", "message", "outline",
-            "quota", "search", "secret", "usage",
+            "quota", "search", "secret", "threads", "usage",
         },
     ],
 )

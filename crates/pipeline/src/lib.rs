@@ -27,6 +27,7 @@
 //! * [`citation`], `outline`: the places of chunks in their documents, and the headings there
 //! * [`run`]: the stages joined: bounded, concurrent, streaming
 //! * [`backoff`]: growing pauses
+//! * [`threads`]: threads of ours, which take no signals
 //! * `fair`, `memory_budget`: permits and bytes that owners share
 //! * `offload`: computing, kept off the network's threads
 //! * `compression`, `json_items`: what objects and answers are compressed with, and how many items a JSON text has
@@ -67,4 +68,5 @@ pub mod secret;
 pub mod server_url;
 pub mod settings;
 pub mod source;
+pub mod threads;
 pub mod usage;

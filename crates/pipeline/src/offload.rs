@@ -11,8 +11,8 @@ use crate::quota::Owner;
 /// threads is not free either.
 pub(crate) const SMALL: usize = 64 << 10;
 
-/// Threads that compute for one owner at a time. Not a matter of memory but of leaving threads to name
-/// look-ups, which share the runtime's pool.
+/// Threads that compute for one owner at a time. Not a matter of memory but of leaving threads to programs that parse,
+/// which share the runtime's pool.
 const SLOTS: u64 = 4;
 /// Threads for an owner for whom none computes.
 const SPARE_SLOTS: u64 = 1;

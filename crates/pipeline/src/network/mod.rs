@@ -1,5 +1,6 @@
 //! The common ground of all that goes over the network, whoever asks.
 //!
+//! * `look_ups`, `asker`: names, looked up on threads of their own for the owners of requests
 //! * `address`, `reach`: which addresses a server may have, in every spelling, on what is connected to
 //! * `http`: clients for models and tokens
 //! * `socket`: a server on this host that listens on a Unix socket
@@ -7,7 +8,9 @@
 //! * `trust`: the authorities that all clients trust
 
 mod address;
+mod asker;
 mod http;
+mod look_ups;
 mod parts;
 mod reach;
 mod sdk;
@@ -16,8 +19,10 @@ mod trust;
 
 use std::error::Error;
 
+pub(crate) use self::asker::asked_by;
 pub use self::http::HttpClients;
 pub(crate) use self::http::query_clients;
+pub(crate) use self::look_ups::look_up_threads;
 pub use self::reach::{AddressRefused, Reach};
 pub(crate) use self::sdk::{AnswerLimits, AnswerTooLong, bounded, read_trust_roots};
 pub(crate) use self::socket::SocketAddress;

@@ -9,6 +9,7 @@ use url::{Host, Url};
 
 use super::address::{is_of_machines, is_public};
 use super::is_behind;
+use super::look_ups::look_up;
 
 /// The addresses that a server may have.
 ///
@@ -56,18 +57,26 @@ impl Reach {
     ///
     /// [`AddressRefused`] if it has none of these, and the system's for a name that has none at all.
     pub(crate) async fn resolve(self, name: &str) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
-        // The port is the client's matter.
-        let found: Vec<SocketAddr> = tokio::net::lookup_host((name, 0)).await?.collect();
-        if found.is_empty() {
-            return Err(io::Error::other("failed to lookup address information: there is none").into());
-        }
-
+        let found = resolve_anywhere(name).await?;
         let allowed: Vec<_> = found.into_iter().filter(|address| self.allows_by_name(address.ip())).collect();
         if allowed.is_empty() {
             return Err(AddressRefused.into());
         }
         Ok(allowed)
     }
+}
+
+/// The addresses of a name, wherever they are. The port is the client's matter.
+///
+/// # Errors
+///
+/// The system's for a name that has none.
+pub(super) async fn resolve_anywhere(name: &str) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+    let found = look_up(name).await?;
+    if found.is_empty() {
+        return Err(io::Error::other("failed to lookup address information: there is none").into());
+    }
+    Ok(found.to_vec())
 }
 
 /// An address that may not be asked. It is not said which: where a name leads in this network is nobody's
@@ -92,6 +101,11 @@ impl Error for AddressRefused {}
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use tokio::runtime::Builder;
+
     use super::*;
 
     fn literal(reach: Reach, url: &str) -> bool {
@@ -138,5 +152,19 @@ mod tests {
                 assert!(AddressRefused::is_behind(&*refused), "{name} {refused}");
             }
         }
+    }
+
+    #[test]
+    fn a_look_up_waits_for_no_thread_that_others_work_on() {
+        let runtime = Builder::new_current_thread().max_blocking_threads(1).enable_time().build().unwrap();
+        let (end, ended) = mpsc::channel::<()>();
+        let busy = runtime.spawn_blocking(move || ended.recv().is_err());
+        let resolved = runtime.block_on(async {
+            tokio::time::timeout(Duration::from_secs(60), Reach::Named.resolve("localhost")).await
+        });
+        assert!(resolved.is_ok_and(|resolved| resolved.is_ok()));
+
+        drop(end);
+        assert!(runtime.block_on(busy).unwrap());
     }
 }

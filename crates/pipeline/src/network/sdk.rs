@@ -27,7 +27,7 @@ use url::Url;
 
 use super::is_behind;
 use super::parts::PartCounter;
-use super::reach::{AddressRefused, Reach};
+use super::reach::{AddressRefused, Reach, resolve_anywhere};
 use super::trust;
 
 /// Time that a connection is kept which nobody uses.
@@ -94,10 +94,7 @@ impl BoundedClient {
             .pool_max_idle_per_host(self.idle_per_host)
             .tls_provider(TLS)
             .tls_context(trust::context()?);
-        Ok(self.client.get_or_init(|| match self.reach {
-            Some(reach) => builder.build_with_resolver(Resolver(reach)),
-            None => builder.build_https(),
-        }))
+        Ok(self.client.get_or_init(|| builder.build_with_resolver(Resolver(self.reach))))
     }
 }
 
@@ -195,12 +192,16 @@ impl BoundedConnector {
 
 /// Resolves names to the addresses that may be connected to.
 #[derive(Debug, Clone, Copy)]
-struct Resolver(Reach);
+struct Resolver(Option<Reach>);
 
 impl ResolveDns for Resolver {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
         DnsFuture::new(async move {
-            let addresses = self.0.resolve(name).await.map_err(ResolveDnsError::new)?;
+            let addresses = match self.0 {
+                Some(reach) => reach.resolve(name).await,
+                None => resolve_anywhere(name).await,
+            };
+            let addresses = addresses.map_err(ResolveDnsError::new)?;
             Ok(addresses.into_iter().map(|address| address.ip()).collect())
         })
     }

@@ -64,7 +64,6 @@
 //!
 //! Below both:
 //!
-//! * `threads`, `signals`: threads that are always there, and that take no signals
 //! * `heap`: memory that goes back to the operating system
 //!
 //! # Example
@@ -194,9 +193,7 @@ mod rest;
 mod reuse;
 mod runner;
 mod shares;
-mod signals;
 mod source;
-mod threads;
 
 pub use self::heap::release_free_memory;
 pub use self::inquiry::{Found, Inquiry};
@@ -205,4 +202,3 @@ pub use self::queue::{Addresses, ClaimedDocuments, Queue};
 pub use self::rehearsal::{Rehearsal, Rehearsed};
 pub use self::runner::{Runner, Turn};
 pub use self::shares::Shares;
-pub use self::signals::current_thread_runtime;

@@ -13,7 +13,6 @@ use super::job::{JobId, JobOutcome, Report, Wake};
 use super::lane::Lane;
 use super::process;
 use super::queue::{Addresses, ClaimedDocuments, Queue};
-use super::{signals, threads};
 use crate::config::Loading;
 use crate::document::{Document, Payload, Ticket, Vectorizer};
 use crate::embed::{self, Arrivals, BatchServer, Expected, Groups};
@@ -24,8 +23,9 @@ use crate::network::{self, HttpClients};
 use crate::parse::Parsers;
 use crate::s3::{self, Clients};
 use crate::settings::Settings;
+use crate::threads;
 
-/// Threads for large documents, large answers and name look-ups.
+/// Threads for large documents, large answers and programs that parse.
 const BLOCKING_THREADS: usize = 16;
 /// The largest number of rows of one claim if the vectorizer does not say.
 const CLAIM_LIMIT: usize = 1024;
@@ -82,8 +82,9 @@ impl Runner {
             .thread_name("pgai_rs net")
             .enable_io()
             .enable_time();
-        let runtime = signals::build(&mut builder)?;
-        threads::keep_one(&runtime)?;
+        let runtime = threads::build(&mut builder)?;
+        threads::keep_one(&runtime, runtime.handle())?;
+        threads::keep_one(&runtime, network::look_up_threads()?)?;
 
         let client = embed::client_with(settings.connections)?;
         // Later there may be no descriptor left to read them with.

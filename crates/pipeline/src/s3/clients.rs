@@ -18,6 +18,7 @@ use super::recent::{Recent, lock};
 use super::session::{S3Session, Setup};
 use crate::config::S3Access;
 use crate::fair::FairSemaphore;
+use crate::network::asked_by;
 use crate::quota::Owner;
 use crate::settings::{S3Settings, Settings};
 
@@ -100,8 +101,8 @@ impl Clients {
         let mut access = access.clone();
         access.region = known.or(access.region);
 
-        let request = op(session.client(&access).await);
-        let mut error = match request.await {
+        let request = async { op(session.client(&access).await).await };
+        let mut error = match asked_by(owner, request).await {
             Ok(output) => return Ok(output),
             Err(error) => S3Error::from(&error),
         };
@@ -110,8 +111,8 @@ impl Clients {
         if let Some(region) = error.bucket_region().filter(|region| **region != asked) {
             access.region = Some(region.to_owned());
             lock(&self.regions).insert(place, region.to_owned());
-            let request = op(session.client(&access).await);
-            error = match request.await {
+            let request = async { op(session.client(&access).await).await };
+            error = match asked_by(owner, request).await {
                 Ok(output) => return Ok(output),
                 Err(error) => S3Error::from(&error),
             };

@@ -13,6 +13,7 @@ use super::failure;
 use crate::config::S3Access;
 use crate::failure::{Failure, Retry, Step};
 use crate::fair::FairSemaphore;
+use crate::network::asked_by;
 use crate::quota::Owner;
 use crate::s3::{self, Clients, Operation, S3Error};
 
@@ -80,13 +81,14 @@ impl SqsQueue {
     pub(super) async fn receive(&self) -> Result<Vec<Message>, Failure> {
         // Whoever waits for a turn hears of events a little later.
         let _turn = self.turns.acquire(self.owner, 1).await;
-        let received = self
+        let request = self
             .client
             .receive_message()
             .queue_url(&self.url)
             .wait_time_seconds(LONG_POLL)
             .max_number_of_messages(MOST_MESSAGES as i32)
-            .send()
+            .send();
+        let received = asked_by(self.owner, request)
             .await
             .map_err(|error| failed(&S3Error::from(&error), &self.url, &self.access))?;
 
@@ -110,7 +112,7 @@ impl SqsQueue {
             request = request.entries(entry);
         }
 
-        let deleted = request.send().await;
+        let deleted = asked_by(self.owner, request.send()).await;
         deleted.map(drop).map_err(|error| failed(&S3Error::from(&error), &self.url, &self.access))
     }
 }

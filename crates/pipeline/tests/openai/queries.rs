@@ -11,7 +11,7 @@ fn a_query_is_embedded_on_a_users_thread() {
     let server =
         faulty(vec![|_| Reply::new(500, "oops"), |_| Reply::new(429, "").with("retry-after-ms", "1")]);
     for _ in 0..2 {
-        let runtime = current_thread_runtime().unwrap();
+        let runtime = current_thread_runtime(&RequestLife::default()).unwrap();
         let vector = runtime.block_on(embed_query(
             &embedding(&server.url),
             Author::Superuser,
@@ -29,7 +29,7 @@ fn a_query_is_embedded_on_a_users_thread() {
 #[test]
 fn a_query_does_not_wait_for_long() {
     let server = Server::start(|_| Reply::new(429, "").with("Retry-After", "300"));
-    let runtime = current_thread_runtime().unwrap();
+    let runtime = current_thread_runtime(&RequestLife::default()).unwrap();
     let failure = runtime
         .block_on(embed_query(
             &embedding(&server.url),
@@ -46,7 +46,7 @@ fn a_query_does_not_wait_for_long() {
 
 #[test]
 fn a_query_to_openai_needs_a_key() {
-    let runtime = current_thread_runtime().unwrap();
+    let runtime = current_thread_runtime(&RequestLife::default()).unwrap();
     let openai = embedding("https://api.openai.com/v1");
     let failure = runtime
         .block_on(embed_query(&openai, Author::Superuser, None, &settings(), "words", None, &Bill::default()))

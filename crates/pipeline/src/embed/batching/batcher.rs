@@ -32,6 +32,7 @@ use crate::embed::pacing::limiter::Limiter;
 use crate::embed::{Embedder, Vectors};
 use crate::failure::{Failure, Retry, Step};
 use crate::memory_budget::Share;
+use crate::network::asked_by;
 use crate::usage::{Bill, Meter};
 
 /// Inputs for one provider, base URL, model and key.
@@ -238,7 +239,7 @@ impl Provider {
 
             *sent = Instant::now();
             let bill = Bill::default();
-            let answer = self.embedder.embed(&batch.inputs, &bill).await;
+            let answer = asked_by(self.memory.owner(), self.embedder.embed(&batch.inputs, &bill)).await;
             batch.charge(&bill);
             drop(connection);
 

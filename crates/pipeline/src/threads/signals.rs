@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use super::threads;
+use super::{KEEP_ALIVE, RequestLife, pulse, refused};
 
 /// Blocks all signals in the calling thread until dropped; threads started meanwhile inherit that.
 pub(crate) struct BlockedSignals {
@@ -65,25 +65,35 @@ pub(crate) fn build(builder: &mut tokio::runtime::Builder) -> io::Result<tokio::
 
     let runtime = catch_unwind(AssertUnwindSafe(|| builder.build()));
     drop(blocked);
-    runtime.unwrap_or_else(|_| Err(threads::refused()))
+    runtime.unwrap_or_else(|_| Err(refused()))
 }
 
-/// A runtime that lives on the calling thread, for a single request in a user's backend. The
-/// threads it may start for name look-ups take no signals.
+/// A runtime that lives on the calling thread, for a single request in a user's backend. The threads that it may start for
+/// large answers and the like take no signals. It is part of the request's `life` as long as one of them runs: until
+/// then its descriptors are open.
 ///
 /// # Errors
 ///
-/// If the operating system refuses an epoll instance, or the thread that looks up names.
-pub fn current_thread_runtime() -> io::Result<tokio::runtime::Runtime> {
+/// If the operating system refuses an epoll instance, or a thread.
+pub fn current_thread_runtime(life: &RequestLife) -> io::Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_io().enable_time().thread_name("pgai_rs query").thread_keep_alive(threads::KEEP_ALIVE);
+    builder.enable_io().enable_time().thread_name("pgai_rs query").thread_keep_alive(KEEP_ALIVE);
+    // A runtime has this for as long as it has its descriptors.
+    let life = life.clone();
+    builder.on_thread_stop(move || {
+        let _ = &life;
+    });
+
     let runtime = build(&mut builder)?;
-    threads::pulse(runtime.handle())?;
+    pulse(runtime.handle())?;
     Ok(runtime)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
     use super::*;
 
     fn blocked() -> bool {
@@ -103,7 +113,7 @@ mod tests {
         assert!(!blocked());
         assert!(runtime.block_on(runtime.spawn(async { blocked() })).unwrap());
         assert!(runtime.block_on(runtime.spawn_blocking(blocked)).unwrap());
-        let runtime = current_thread_runtime().unwrap();
+        let runtime = current_thread_runtime(&RequestLife::default()).unwrap();
         assert!(runtime.block_on(runtime.spawn_blocking(blocked)).unwrap());
         assert!(!blocked());
     }
@@ -115,5 +125,36 @@ mod tests {
         let error = build(builder.worker_threads(1).thread_stack_size(1 << 46)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
         assert!(!blocked());
+    }
+
+    #[test]
+    fn a_request_lives_as_long_as_a_thread_of_its_runtime() {
+        let life = RequestLife::default();
+        let runtime = current_thread_runtime(&life).unwrap();
+        let (begin, begun) = mpsc::channel();
+        let (end, ended) = mpsc::channel::<()>();
+        let work = runtime.spawn_blocking(move || {
+            let _ = begin.send(());
+            let _ = ended.recv();
+        });
+        begun.recv().unwrap();
+        drop(work);
+        runtime.shutdown_background();
+
+        let remains = life.end();
+        assert!(remains.go_on());
+        drop(end);
+        while remains.go_on() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn nothing_goes_on_of_a_request_whose_threads_are_idle() {
+        let life = RequestLife::default();
+        let runtime = current_thread_runtime(&life).unwrap();
+        assert!(runtime.block_on(runtime.spawn_blocking(|| true)).unwrap());
+        runtime.shutdown_timeout(Duration::from_secs(60));
+        assert!(!life.end().go_on());
     }
 }
