@@ -4,7 +4,13 @@
 //! concerns no other. Inputs wait for company for a moment, while there may be some, leave in requests as
 //! large as the provider takes, several at a time, and each is answered on its own: a document waits for its own
 //! inputs and for nothing else.
+//!
+//! * `waiting`, `linger`: inputs that wait for company, and how long
+//! * `admission`: what a request needs before it is sent
+//! * `narrow`: finding out how many inputs the provider takes
+//! * `policy`: a group's rules
 
+mod admission;
 mod linger;
 mod narrow;
 mod policy;
@@ -16,6 +22,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
+use self::admission::Admitted;
 use self::linger::{company, linger};
 pub(in crate::embed) use self::policy::GroupPolicy;
 use self::waiting::{Item, Waiting};
@@ -227,10 +234,7 @@ impl Provider {
 
         loop {
             self.check_acceptable(batch, tokens)?;
-            let permit = self.limiter.admit(self.memory.owner(), tokens).await;
-            let permit = permit.map_err(|pause| EmbedError::Throttled(Some(pause)))?;
-            let _reservation = self.memory.reserve(self.embedder.request_bytes(&batch.inputs)).await;
-            let connection = self.connections.take().await;
+            let Admitted { permit, room } = self.admit(&batch.inputs, tokens).await?;
 
             // Those who wait for it may have left meanwhile.
             if batch.is_abandoned() {
@@ -241,7 +245,7 @@ impl Provider {
             let bill = Bill::default();
             let answer = asked_by(self.memory.owner(), self.embedder.embed(&batch.inputs, &bill)).await;
             batch.charge(&bill);
-            drop(connection);
+            drop(room);
 
             match answer {
                 Ok(vectors) => {
