@@ -19,7 +19,7 @@ mod names;
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -132,18 +132,25 @@ impl LookUps {
         }
 
         let (resolve, name) = (Arc::clone(&self.resolve), Arc::clone(asked));
-        let life = RequestLife::current();
+        let held = Arc::new(Mutex::new(Some((permit, RequestLife::current()))));
+        let lent = Arc::clone(&held);
         let work = move || {
             // Given back when the resolver has returned.
-            let _held = (permit, life);
-            if name.is_wanted() {
+            let lent = take(&lent);
+            if lent.is_some() && name.is_wanted() {
                 name.end(resolve(&name.name).map(Arc::from).map_err(LookUpError::from));
             }
         };
         if let Err(refused) = threads::spawn_blocking(self.pool.handle(), work) {
+            // Tokio keeps work for which it has no thread.
+            drop(take(&held));
             asked.end(Err(refused.into()));
         }
     }
+}
+
+fn take<T>(held: &Mutex<Option<T>>) -> Option<T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// The error of an asker that has waited long enough.
@@ -155,7 +162,7 @@ fn late(deadline: Duration) -> io::Error {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
-    use std::sync::{Condvar, Mutex};
+    use std::sync::Condvar;
 
     use tokio::task::JoinHandle;
 
