@@ -18,6 +18,7 @@ use crate::catalog::batch;
 use crate::catalog::binding::Relations;
 use crate::catalog::destination;
 use crate::catalog::key::{self, Key};
+use crate::catalog::leftovers;
 use crate::catalog::objects;
 use crate::catalog::queue_tables::{self, Remembered};
 use crate::catalog::registration::register;
@@ -26,7 +27,7 @@ use crate::catalog::row_security;
 use crate::catalog::schema;
 use crate::catalog::sequence;
 use crate::catalog::triggers::{self, Identity};
-use crate::catalog::vectorizer::{self, Entry};
+use crate::catalog::vectorizer;
 use crate::catalog::words;
 use crate::catalog::{failed_name, inbox_name, origin_name, work_name};
 use crate::declare::config::ConfigPart;
@@ -286,7 +287,7 @@ fn build(blueprint: Blueprint, grantees: &[String], enqueue_existing: bool) -> R
     }
     relations.bind(id)?;
 
-    drop_leftovers(&source)?;
+    leftovers::drop_on(source.oid)?;
     triggers::create(&Identity { id, uuid }, &source)?;
     let tables = queue_tables::of(id, &relations);
     for role in grantees {
@@ -334,13 +335,6 @@ fn next_id() -> Result<i32, PgError> {
             return Ok(id);
         }
     }
-}
-
-/// Drops triggers on the source that belong to no vectorizer: a dump of the table alone has restored them.
-fn drop_leftovers(source: &Relation) -> Result<(), PgError> {
-    let entries = vectorizer::by_ancestor(source.oid)?;
-    let own: Vec<Identity> = entries.iter().map(Entry::identity).collect();
-    triggers::drop_leftovers(&own, source.oid)
 }
 
 /// Errors if the queue's tables can't be created in this schema. In `ai` they are created with the

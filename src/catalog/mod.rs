@@ -7,7 +7,7 @@
 //! * [`binding`], [`table`]: its relations, by OID and under a lock; [`remains`]: those of one that has lost some
 //! * [`registration`], [`ownership`]: its row, and who may drop it
 //! * [`triggers`], [`trigger_states`], [`objects`], [`destination`]: creating its objects, and which sessions fire its
-//!   triggers
+//!   triggers; [`leftovers`]: triggers of none
 //! * [`queue_tables`], [`texts`]: the names of its queue's tables and of their own columns, and whether it keeps texts
 //! * [`words`], [`words_rights`]: the words of its chunks, and who may read them
 //! * [`alteration`]: one that is built beside another, to take its place
@@ -45,6 +45,7 @@ pub mod hierarchy;
 pub mod key;
 pub mod key_columns;
 pub mod missed;
+pub mod leftovers;
 pub mod objects;
 pub mod obstacles;
 pub mod own_rows;

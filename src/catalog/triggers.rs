@@ -213,18 +213,30 @@ fn function() -> Result<pg_sys::Oid, PgError> {
 }
 
 /// A trigger of the extension on some table.
-struct FoundTrigger {
-    oid: pg_sys::Oid,
-    table: pg_sys::Oid,
+pub(super) struct FoundTrigger {
+    /// Its OID.
+    pub(super) oid: pg_sys::Oid,
+    /// Its table.
+    pub(super) table: pg_sys::Oid,
     is_for_rows: bool,
     /// Trigger and table in the form of DROP TRIGGER: `name ON schema.table`.
-    name: String,
-    arguments: Vec<u8>,
+    pub(super) name: String,
+    /// Its arguments, each terminated by a zero byte.
+    pub(super) arguments: Vec<u8>,
+}
+
+impl FoundTrigger {
+    /// Returns the vectorizer that its arguments name; `None` if they name none.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        let arguments = self.arguments.split(|byte| *byte == 0).filter(|argument| !argument.is_empty());
+        let arguments: Vec<&str> = arguments.map(std::str::from_utf8).collect::<Result<_, _>>().ok()?;
+        parse(&arguments)
+    }
 }
 
 /// Returns the extension's triggers on a table, its partitions and the tables that inherit from it, except
 /// those that belong to a trigger of a partitioned table.
-fn on(root: pg_sys::Oid) -> Result<Vec<FoundTrigger>, PgError> {
+pub(super) fn on(root: pg_sys::Oid) -> Result<Vec<FoundTrigger>, PgError> {
     let statement = format!(
         "SELECT t.oid, t.tgrelid, t.tgtype & 1 = 1, t.tgargs,
                 pg_catalog.format('%I ON %I.%I', t.tgname, n.nspname, c.relname)
@@ -276,17 +288,6 @@ pub fn have_uuid(vectorizer: &Identity, root: pg_sys::Oid) -> Result<bool, PgErr
 pub fn drop_on(vectorizer: &Identity, root: pg_sys::Oid) -> Result<(), PgError> {
     let own = on(root)?.into_iter().filter(|trigger| vectorizer.is_named_by(&trigger.arguments));
     own.for_each(|trigger| drop_one(trigger.oid));
-    Ok(())
-}
-
-/// Drops triggers that belong to none of the given vectorizers: a dump of the table has restored them, or
-/// their vectorizer was dropped when they could not be found.
-pub fn drop_leftovers(vectorizers: &[Identity], root: pg_sys::Oid) -> Result<(), PgError> {
-    let belongs = |trigger: &FoundTrigger| vectorizers.iter().any(|v| v.is_named_by(&trigger.arguments));
-    for trigger in on(root)?.into_iter().filter(|trigger| !belongs(trigger)) {
-        pgrx::notice!("dropping trigger {} of a vectorizer that does not exist", trigger.name);
-        drop_one(trigger.oid);
-    }
     Ok(())
 }
 
