@@ -4,7 +4,7 @@ use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
 use crate::catalog::relation::Relation;
-use crate::migrate::{adopt, catalog, release, requirements};
+use crate::migrate::{adopt, catalog, release, requirements, trust};
 use crate::pg::error::PgError;
 use crate::pg::sql;
 use crate::trigger::wake;
@@ -53,9 +53,12 @@ fn migrate_from_pgai(
     let schema = required(pgai_schema)?;
     let candidates = requirements::all(catalog::read(schema)?)?;
     adopt::share_schema(schema)?;
-    let adopted = candidates.iter().map(adopt::adopt).collect::<Result<Vec<_>, _>>()?;
+    let writers = trust::writers(schema)?;
+    let adopt = |candidate| adopt::adopt(candidate, !writers.is_empty());
+    let adopted = candidates.iter().map(adopt).collect::<Result<Vec<_>, _>>()?;
     adopt::keep_ids_apart()?;
     adopt::tell_granted(&candidates)?;
+    trust::tell_bound(&candidates, &writers)?;
     wake::worker_at_commit();
     let rows = adopted.into_iter().map(|a| (a.id, a.name, count(a.pending), count(a.failed)));
     Ok(TableIterator::new(rows))

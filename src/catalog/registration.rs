@@ -62,6 +62,12 @@ pub fn config_to_change(id: i32) -> Result<Option<Value>, PgError> {
 }
 
 /// Has the administrator's lists bind a vectorizer that takes over parts of another one's config, if they bind that one: who
+/// Has the administrator's lists bind a vectorizer, whoever its owner is.
+pub fn restrict(id: i32) -> Result<(), PgError> {
+    let update = "UPDATE ai.vectorizer SET for_superuser = false WHERE id = $1";
+    as_superuser(|| sql::execute(update, &[id.into()])).map(drop)
+}
+
 /// declared them may have been no superuser.
 pub fn restrict_as(id: i32, other: i32) -> Result<(), PgError> {
     let update = "UPDATE ai.vectorizer v SET for_superuser = v.for_superuser AND o.for_superuser

@@ -13,7 +13,7 @@ use crate::catalog::inbox_name;
 use crate::catalog::key;
 use crate::catalog::objects;
 use crate::catalog::queue_tables::{self, Remembered};
-use crate::catalog::registration::register;
+use crate::catalog::registration::{self, register};
 use crate::catalog::row_security;
 use crate::catalog::table::Table;
 use crate::catalog::triggers::{self as our_triggers, Identity};
@@ -37,8 +37,9 @@ pub struct Adopted {
 
 /// Takes a vectorizer over, with its pending and failed rows and its grants. Nothing is embedded for it.
 ///
-/// Its new queue is in `ai`, wherever pgai's was.
-pub fn adopt(candidate: &AdoptableVectorizer) -> Result<Adopted, PgError> {
+/// Its new queue is in `ai`, wherever pgai's was. The administrator's lists bind it, if its owner is no superuser or its config may
+/// be somebody else's word (`is_bound`).
+pub fn adopt(candidate: &AdoptableVectorizer, is_bound: bool) -> Result<Adopted, PgError> {
     let entry = &candidate.entry;
     let source = &candidate.source;
     // Changes from here on are recorded by our triggers; those before are in pgai's queue. The lock is at
@@ -58,6 +59,9 @@ pub fn adopt(candidate: &AdoptableVectorizer) -> Result<Adopted, PgError> {
     let queue = objects::create_queue(entry.id, "ai", &inbox, &candidate.key, source.owner, remembered)?;
     let uuid =
         register(entry.id, &entry.name, source, &candidate.key, "ai", &inbox, candidate.config.clone())?;
+    if is_bound {
+        registration::restrict(entry.id)?;
+    }
 
     let (store, view) = destination(candidate)?;
     let relations = Relations::new(source.table()?, queue, store, view, None);

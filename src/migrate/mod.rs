@@ -7,6 +7,7 @@
 //! * [`catalog`]: pgai's catalog, with its [`config`]s converted to our form
 //! * [`requirements`]: whether a vectorizer can be taken over
 //! * [`adopt`]: taking one over
+//! * [`trust`]: whose word its config is
 //! * [`release`]: giving one back to pgai's worker
 //! * `triggers`, `old_table`: pgai's triggers and tables
 
@@ -17,3 +18,4 @@ mod old_table;
 pub mod release;
 pub mod requirements;
 mod triggers;
+pub mod trust;

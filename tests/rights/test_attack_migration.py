@@ -6,7 +6,8 @@ import psycopg
 import pytest
 from support import egress, vectorizer
 from support.pgai import Pgai
-from support.wait import eventually
+from support.stub import Stub
+from support.wait import eventually, settles
 
 @pytest.fixture(scope="module")
 def pgai():
@@ -244,3 +245,84 @@ def test_a_function_that_says_it_fills_the_queue_proves_nothing(old):
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
         old.sql("SELECT * FROM ai.migrate_from_pgai()")
     assert "trigger _vectorizer_src_trg_1 of its source" in refusal.value.diag.message_detail
+
+
+# What is a superuser's in a database where others may write to pgai's catalog
+
+
+@pytest.fixture
+def house(cluster_factory, pgai, stub):
+    """A database of a superuser's with pgai, of which Mallory may declare vectorizers as pgai grants it."""
+    db = cluster_factory(conf=egress.settings(stub.url)).create_database("house")
+    pgai.install(db)
+    db.sql("CREATE ROLE mallory LOGIN; CREATE TABLE document (id int PRIMARY KEY, body text)")
+    db.sql("INSERT INTO document VALUES (1, 'secret')")
+    db.sql("SELECT ai.grant_vectorizer_usage('mallory')")
+    return db
+
+
+def migrated(db) -> list[tuple]:
+    """Takes the database over. Answers the warnings about configs."""
+    db.sql(MAKE_ROOM)
+    with db.connect() as connection:
+        told = []
+        connection.add_notice_handler(lambda said: told.append((said.message_primary, said.message_detail, said.message_hint)))
+        connection.execute("SELECT * FROM ai.migrate_from_pgai()")
+    return [(message, detail, hint) for message, detail, hint in told if "does not allow" in message]
+
+
+@pytest.fixture
+def evil():
+    server = Stub()
+    yield server
+    server.close()
+
+
+def test_what_others_may_have_written_into_pgais_catalog_is_no_superusers_word(house, stub, evil):
+    """Neither rows nor a key go where the administrator's lists let nobody send them."""
+    vectorizer.create(house, stub.url)
+    house.sql(f"""
+        UPDATE ai.vectorizer SET config = jsonb_set(config, '{{embedding,base_url}}', '"{evil.url}"')
+    """, user="mallory")
+    [(message, detail, hint)] = migrated(house)
+    assert message == 'this server does not allow what the config of vectorizer "public_document_embedding_store" says'
+    assert evil.url in detail and "OPENAI_API_KEY" in detail and "mallory" in detail
+    assert "pgai_rs.allowed_base_urls" in hint and "UPDATE ai.vectorizer SET for_superuser = true WHERE id = 1" in hint
+    assert house.sql("SELECT for_superuser FROM ai.vectorizer") == [(False,)]
+    settles(lambda: house.sql("SELECT state FROM ai.vectorizer_health"), [("not_served",)])
+    assert evil.requests == []
+
+    # A superuser who has read it may answer for it.
+    house.sql("UPDATE ai.vectorizer SET for_superuser = true WHERE id = 1")
+    vectorizer.in_step(house, ["id"])
+    assert evil.embedded["secret"] == 1
+
+
+def test_what_the_lists_allow_is_taken_over_without_a_word(house, stub):
+    vectorizer.create(house, stub.url)
+    assert migrated(house) == []
+    assert house.sql("SELECT for_superuser FROM ai.vectorizer") == [(False,)]
+    vectorizer.in_step(house, ["id"])
+    assert stub.embedded["secret"] == 1
+
+
+WRITERS = {
+    "a column": ("GRANT UPDATE (config) ON ai.vectorizer TO mallory", "mallory"),
+    "a trigger": ("GRANT TRIGGER ON ai.vectorizer TO mallory", "mallory"),
+    "by membership alone": ("CREATE ROLE writers; GRANT INSERT ON ai.vectorizer TO writers; ALTER ROLE mallory NOINHERIT;"
+                            "GRANT writers TO mallory", "mallory, writers"),
+    "everybody": ("GRANT UPDATE ON ai.vectorizer TO PUBLIC", "mallory"),
+    "all data": ("GRANT pg_write_all_data TO mallory", "mallory"),
+    "nobody": ("SELECT 1", None),
+}
+
+
+@pytest.mark.parametrize("how", WRITERS)
+def test_who_may_write_to_pgais_catalog_is_found(house, stub, evil, how):
+    house.sql("REVOKE ALL ON ALL TABLES IN SCHEMA ai FROM mallory")
+    vectorizer.create(house, evil.url)
+    grant, who = WRITERS[how]
+    house.sql(grant)
+    told = migrated(house)
+    assert house.sql("SELECT for_superuser FROM ai.vectorizer") == [(who is None,)]
+    assert [who for _, detail, _ in told if f"may write to pgai's catalog: {who}." in detail] == ([who] if who else [])
