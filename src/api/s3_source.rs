@@ -6,7 +6,7 @@ use pgrx::{PgSqlErrorCode, pg_sys};
 use super::create_s3_source::{not_allowed, not_null};
 use super::visibility::sees_s3_source;
 use crate::catalog::table::Table;
-use crate::catalog::{sequence, visibility};
+use crate::catalog::{dropping, sequence, visibility};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, may_act_as};
 use crate::pg::sql;
@@ -58,7 +58,8 @@ fn drop_s3_source(source_id: Option<i32>) -> Result<(), pg_sys::panic::ErrorRepo
         sql::execute("DELETE FROM ai.s3_source WHERE id = $1", &[id.into()])?;
         // A table of that name that belongs to another role stays.
         let seen = seen.flatten().and_then(Table::look).filter(|table| may_act_as(user, table.owner));
-        seen.as_ref().map_or(Ok(()), Table::drop)
+        let whose = format!("S3 source {id}");
+        seen.as_ref().map_or(Ok(()), |table| dropping::drop_or_leave(&whose, table))
     })?;
 
     wake::worker_at_commit();

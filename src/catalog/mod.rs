@@ -5,7 +5,7 @@
 //!
 //! * [`vectorizer`], [`source_columns`]: a row of `ai.vectorizer`, and what is derived from it
 //! * [`binding`], [`table`]: its relations, by OID and under a lock; [`remains`]: those of one that has lost some
-//! * [`registration`], [`ownership`]: its row, and who may drop it
+//! * [`registration`], [`ownership`], [`dropping`]: its row, who may drop it, and what goes along; [`owners`]: who has how many
 //! * [`triggers`], [`trigger_states`], [`objects`], [`destination`]: creating its objects, and which sessions fire its
 //!   triggers; [`leftovers`]: triggers of none
 //! * [`queue_tables`], [`texts`]: the names of its queue's tables and of their own columns, and whether it keeps texts
@@ -35,6 +35,7 @@ pub mod budget;
 pub mod definitions;
 pub mod dependent_views;
 pub mod destination;
+pub mod dropping;
 pub mod exchange;
 pub mod exchange_columns;
 pub mod exchange_names;

@@ -89,6 +89,35 @@ const IN_THE_WAY_OF_COLUMN: &str = "
                         AND e.adrelid = d.of AND e.adnum = d.of_column)
       AND (owned.by IS NULL OR r.may_read)";
 
+/// Whether something depends on a table (`$1`), or on the type of its rows, that belongs to a role that may read it. What the table
+/// has for itself, such as a policy, goes with it.
+fn of_readers() -> String {
+    format!(
+        "WITH d AS MATERIALIZED (
+             SELECT DISTINCT d.classid, d.objid
+             FROM (SELECT 'pg_catalog.pg_class'::regclass, c.oid FROM pg_catalog.pg_class c WHERE c.oid = $1
+                   UNION ALL
+                   SELECT 'pg_catalog.pg_type'::regclass, r.oid
+                   FROM pg_catalog.pg_class c
+                   JOIN pg_catalog.pg_type t ON t.oid = c.reltype
+                   CROSS JOIN LATERAL (VALUES (t.oid), (t.typarray)) AS r (oid)
+                   WHERE c.oid = $1) AS t (class, object)
+             JOIN pg_catalog.pg_depend d ON d.refclassid = t.class AND d.refobjid = t.object
+             WHERE d.deptype = 'n')
+         SELECT EXISTS (
+             SELECT FROM (SELECT DISTINCT owned.by FROM d {OWNED}
+                          WHERE placed.relation IS DISTINCT FROM $1 AND owned.by IS NOT NULL) o
+             WHERE pg_catalog.has_any_column_privilege(o.by, $1, 'SELECT'))"
+    )
+}
+
+/// Returns whether somebody has built something on a table who may read it.
+pub fn is_built_on_by_reader(table: &Table) -> Result<bool, PgError> {
+    let args = [table.oid.into()];
+    let found = as_superuser(|| sql::read_now(&of_readers(), &args, |row| row.get::<bool>(1)))?;
+    Ok(found.contains(&true))
+}
+
 /// Relations that are replaced, and views that are dropped and created anew for that.
 #[derive(Default)]
 pub struct Replaced {

@@ -5,6 +5,7 @@ use pgrx::{JsonB, pg_sys};
 use serde_json::Value;
 
 use super::binding;
+use super::dropping;
 use super::key::Key;
 use super::objects;
 use super::relation::Relation;
@@ -61,13 +62,13 @@ pub fn config_to_change(id: i32) -> Result<Option<Value>, PgError> {
     as_superuser(|| sql::query_row(look, &[id.into()], |row| Ok(row.get::<JsonB>(1)?.0)))
 }
 
-/// Has the administrator's lists bind a vectorizer that takes over parts of another one's config, if they bind that one: who
 /// Has the administrator's lists bind a vectorizer, whoever its owner is.
 pub fn restrict(id: i32) -> Result<(), PgError> {
     let update = "UPDATE ai.vectorizer SET for_superuser = false WHERE id = $1";
     as_superuser(|| sql::execute(update, &[id.into()])).map(drop)
 }
 
+/// Has the administrator's lists bind a vectorizer that takes over parts of another one's config, if they bind that one: who
 /// declared them may have been no superuser.
 pub fn restrict_as(id: i32, other: i32) -> Result<(), PgError> {
     let update = "UPDATE ai.vectorizer v SET for_superuser = v.for_superuser AND o.for_superuser
@@ -104,15 +105,17 @@ pub fn bind_found(entry: &Entry) -> Result<(), PgError> {
 }
 
 /// Removes a vectorizer from the catalog and drops those of these tables that still belong to its owner: its queue and its
-/// words, of which nothing is left to use. The store stays.
+/// words, of which nothing is left to use. The store stays. A table on which somebody has built who may read it stays as well,
+/// with a warning.
 pub fn forget<'a>(
     id: i32,
     owner: pg_sys::Oid,
     mut tables: impl Iterator<Item = &'a Table>,
 ) -> Result<(), PgError> {
     as_superuser(|| sql::execute("DELETE FROM ai.vectorizer WHERE id = $1", &[id.into()]))?;
+    let whose = format!("vectorizer {id}");
     tables.try_for_each(|table| match table.owner == owner && table.kind == 'r' {
-        true => table.drop(),
+        true => dropping::drop_or_leave(&whose, table),
         false => Ok(()),
     })
 }

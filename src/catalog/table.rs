@@ -233,11 +233,20 @@ impl Table {
     /// Drops the table if it has not changed since it was read. Postgres errors if other objects depend on
     /// it.
     pub fn drop(&self) -> Result<(), PgError> {
+        self.delete(pg_sys::DropBehavior::DROP_RESTRICT)
+    }
+
+    /// Drops the table, if it has not changed since it was read, with all that depends on it.
+    pub fn drop_with_dependents(&self) -> Result<(), PgError> {
+        self.delete(pg_sys::DropBehavior::DROP_CASCADE)
+    }
+
+    fn delete(&self, behavior: pg_sys::DropBehavior::Type) -> Result<(), PgError> {
         self.hold(pg_sys::AccessExclusiveLock)?;
         let table = address(pg_sys::RelationRelationId, self.oid);
         // SAFETY: on the main thread, in a transaction; the address is copied.
         unsafe {
-            pg_sys::performDeletion(&table, pg_sys::DropBehavior::DROP_RESTRICT, 0);
+            pg_sys::performDeletion(&table, behavior, 0);
             pg_sys::CommandCounterIncrement();
         }
         Ok(())

@@ -6,6 +6,7 @@ use serde_json::Value;
 use pgai_rs_pipeline::config::Search;
 
 use crate::catalog::binding::Relations;
+use crate::catalog::dropping;
 use crate::catalog::registration::config_to_change;
 use crate::catalog::row_security;
 use crate::catalog::table::Table;
@@ -39,7 +40,7 @@ fn replace(entry: &Entry, wanted: &Search) -> Result<Option<Table>, PgError> {
     let Relations { store, words, .. } = &entry.relations;
     if let Some(words) = words {
         // The foreign key goes with it, for which Postgres locks the store as well.
-        lock::writers_briefly(|| words.drop())?;
+        lock::writers_briefly(|| dropping::drop_own(words))?;
     }
     if *wanted == Search::None {
         return Ok(None);
