@@ -10,7 +10,7 @@ use crate::pg::transaction::subtransaction;
 /// is: its worker tries again, and `ai.vectorizer_health` says what it lacks.
 #[pg_extern(sql = false)]
 fn bind_all() -> Result<(), pg_sys::panic::ErrorReport> {
-    for entry in vectorizer::all()?.into_iter().filter(|entry| !entry.bound) {
+    for entry in vectorizer::found()? {
         if let Err(error) = subtransaction(|| registration::bind_found(&entry)) {
             told(&entry.name, error);
         }

@@ -200,6 +200,8 @@ pub(super) fn create(request: VectorizerRequest) -> Result<i32, PgError> {
     asked::require_key_names(destination, &key)?;
 
     let name = name.unwrap_or_else(|| asked::default_name(destination, &source));
+    // It comes before the name: who waits for another declaration of the role keeps no name from others meanwhile.
+    quota::hold(source.owner);
     lock::on(Named::Vectorizer, &name);
     if let Some(existing) = existing(&name, &source, request.if_not_exists)? {
         return Ok(existing);

@@ -1,7 +1,10 @@
 //! Limits on the number of vectorizers and S3 sources of a role or a database: they take turns in the worker,
 //! so one role's reduce the time for all others.
 //!
-//! Concurrent sessions may exceed a limit by one each.
+//! What one role declares is declared by one transaction at a time ([`hold`]), so that a role's limits hold. Those of a database may be
+//! exceeded by what other roles declare at the same time: waiting for all of them would let one keep all others waiting.
+//!
+//! What counts is the row in the catalog, also if the tables that it needs are gone: it costs its part of each look at all of them.
 //!
 //! The limits are those that are set for the owner, in whoever's session: a trigger of the owner's runs in the worker's.
 
@@ -9,22 +12,31 @@ use std::ffi::{CStr, CString};
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
-use crate::catalog::vectorizer;
+use crate::catalog::owners;
 use crate::guc;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, is_superuser, session_user};
+use crate::pg::identity::{is_superuser, session_user};
+use crate::pg::lock::{self, Named};
 use crate::pg::role_settings::{last_of, set_for_database, set_for_role};
-use crate::pg::sql;
 
-/// Errors if this role or the database has as many vectorizers as allowed. Superusers are exempt.
+/// Makes other transactions that declare something for this role wait until this one ends. The caller must have the role's
+/// rights. Superusers are exempt.
+pub fn hold(owner: pg_sys::Oid) {
+    if !is_superuser(owner) {
+        lock::on_declarations_for(Named::OfRole, owner);
+    }
+}
+
+/// Errors if this role or the database has as many vectorizers as allowed. Superusers are exempt. The role must be held ([`hold`]).
 pub fn require_room_for_vectorizer(owner: pg_sys::Oid) -> Result<(), PgError> {
     if is_superuser(owner) {
         return Ok(());
     }
 
-    let owners = vectorizer::all()?.into_iter().map(|entry| entry.relations.source.owner);
-    let limited: Vec<pg_sys::Oid> = owners.filter(|owner| !is_superuser(*owner)).collect();
-    let has = limited.iter().filter(|one| **one == owner).count();
+    owners::forget_ownerless()?;
+    let owners = owners::of_vectorizers()?;
+    let has = owners.iter().filter(|of_one| of_one.contains(&owner)).count();
+    let limited = owners.iter().filter(|of_one| of_one.iter().any(|owner| !is_superuser(*owner))).count();
 
     require_room(
         "role",
@@ -35,22 +47,22 @@ pub fn require_room_for_vectorizer(owner: pg_sys::Oid) -> Result<(), PgError> {
     )?;
     require_room(
         "database",
-        limited.len() as i64,
+        limited as i64,
         guc::max_vectorizers_per_database(),
         "vectorizers",
         "max_vectorizers_per_database",
     )
 }
 
-/// Errors if this role or the database has as many S3 sources as allowed. Superusers are exempt.
+/// Errors if this role or the database has as many S3 sources as allowed. Superusers are exempt. The role must be held.
 pub fn require_room_for_s3_source(owner: pg_sys::Oid) -> Result<(), PgError> {
     if is_superuser(owner) {
         return Ok(());
     }
 
-    let owners = "SELECT c.relowner FROM ai.s3_source s JOIN pg_catalog.pg_class c ON c.oid = s.target";
-    let owners = as_superuser(|| sql::read_now(owners, &[], |row| row.get::<pg_sys::Oid>(1)))?;
-    let limited: Vec<pg_sys::Oid> = owners.into_iter().filter(|owner| !is_superuser(*owner)).collect();
+    owners::forget_ownerless()?;
+    let limited: Vec<pg_sys::Oid> =
+        owners::of_s3_sources()?.into_iter().filter(|owner| !is_superuser(*owner)).collect();
     let has = limited.iter().filter(|one| **one == owner).count();
 
     require_room(

@@ -6,8 +6,10 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
+use crate::pg::database::this_database;
 use crate::pg::error::PgError;
-use crate::pg::identity::with_pinned_path;
+use crate::pg::identity::as_superuser;
+use crate::pg::lock::{self, Named};
 use crate::pg::sql;
 use crate::worker;
 
@@ -32,6 +34,14 @@ fn extension_created() {
 
 #[pg_extern(sql = false)]
 fn start_worker() -> Result<i32, pg_sys::panic::ErrorReport> {
+    if let Some(pid) = running_worker()? {
+        return Ok(pid);
+    }
+    // Each that is started comes back after its end: of sessions that look at once only one may start it.
+    Ok(lock::while_held(Named::Worker, this_database(), start)?)
+}
+
+fn start() -> Result<i32, PgError> {
     if let Some(pid) = running_worker()? {
         return Ok(pid);
     }
@@ -74,6 +84,7 @@ fn running_worker() -> Result<Option<i32>, PgError> {
     // SAFETY: forgets what this backend remembers of it.
     unsafe { pg_sys::pgstat_clear_snapshot() };
     let args = [worker::WORKER_TYPE.to_owned().into()];
-    let pids = with_pinned_path(|| sql::read(RUNNING, &args, |row| row.get::<i32>(1)))?;
+    // What type another role's process has is shown to superusers, and to whoever may read all statistics.
+    let pids = as_superuser(|| sql::read(RUNNING, &args, |row| row.get::<i32>(1)))?;
     Ok(pids.into_iter().next())
 }

@@ -116,6 +116,11 @@ pub fn all() -> Result<Vec<Entry>, PgError> {
     entries("true", &[])
 }
 
+/// Returns the vectorizers whose relations are not bound and were only found, including disabled ones.
+pub fn found() -> Result<Vec<Entry>, PgError> {
+    entries("NOT r.bound", &[])
+}
+
 /// Returns the vectorizer with this id; `None` if there is none or its relations are missing.
 pub fn by_id(id: i32) -> Result<Option<Entry>, PgError> {
     Ok(entries("v.id = $1", &[id.into()])?.into_iter().next())

@@ -28,7 +28,18 @@ const PARTITIONED: &str = "
     JOIN pg_event_trigger_dropped_objects() r
       ON r.object_type = 'table' AND r.address_names = t.address_names[1:2]";
 
-/// Removes the vectorizers whose source was dropped, and the chunks of dropped partitions.
+/// Deletes the S3 sources that have lost both of their tables. Nobody is the owner of such a source any more.
+const S3_SOURCES: &str = "
+    DELETE FROM ai.s3_source s
+    WHERE to_regclass('ai._s3_source_seen_' || s.id) IS NULL
+      AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.target)
+      AND EXISTS (SELECT FROM pg_event_trigger_dropped_objects() d
+                  WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0
+                    AND (d.objid = s.target OR d.schema_name = 'ai' AND d.object_name = '_s3_source_seen_' || s.id))
+    RETURNING s.name::text";
+
+/// Removes the vectorizers whose source was dropped, the chunks of dropped partitions, and the S3 sources that have lost their
+/// tables.
 pub fn follow() -> Result<(), PgError> {
     let (sources, partitioned) = as_superuser(|| {
         let sources = sql::query(SOURCES, &[], |row| Ok((row.get::<i32>(1)?, row.get::<String>(2)?)))?;
@@ -44,6 +55,11 @@ pub fn follow() -> Result<(), PgError> {
     }
     for id in partitioned.into_iter().filter(|id| !sources.iter().any(|(source, _)| source == id)) {
         warned("the removal of a partition", || forget_rows(id));
+    }
+
+    for name in as_superuser(|| sql::query(S3_SOURCES, &[], |row| row.get::<String>(1)))? {
+        pgrx::notice!("associated tables for S3 source {name} dropped. dropping S3 source");
+        wake::worker_at_commit();
     }
     Ok(())
 }

@@ -42,6 +42,12 @@ pub enum Named {
     Queue,
     /// A vectorizer that is altered, by its id: nobody has one who has no such vectorizer.
     Alteration,
+    /// The vectorizers and S3 sources of a role, by its OID: nobody has them who may not declare for it.
+    OfRole,
+    /// The S3 sources of a table, by its OID: nobody has them who may not declare them.
+    SourcesOfTable,
+    /// The worker of this database, by its OID.
+    Worker,
 }
 
 /// Waits until nobody else is creating an object of this name, and makes others wait until the transaction
@@ -52,15 +58,55 @@ pub enum Named {
 pub fn on(named: Named, name: &str) {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
-    // SAFETY: in a transaction. Nobody else takes such locks: of the parts of an extension, which it has not.
-    waiting_briefly(|| unsafe {
-        pg_sys::LockDatabaseObject(
+    waiting_briefly(|| take(named, hasher.finish() as u32));
+}
+
+/// Waits until nobody else declares something of this kind for a role or a table, and makes others wait until the transaction
+/// ends. Must be called before what there is is looked up with a new snapshot, and by whoever may declare it: nobody else is
+/// to have the lock.
+pub fn on_declarations_for(named: Named, object: pg_sys::Oid) {
+    briefly(
+        "Another transaction has declared something for the same role or table, and has not ended.",
+        "Repeat the statement when that transaction has ended.",
+        || take(named, object.to_u32()),
+    );
+}
+
+/// Runs `f` while nobody else runs something of this kind for the object. The lock ends with `f`, not with the transaction.
+pub fn while_held<R>(named: Named, object: pg_sys::Oid, f: impl FnOnce() -> R) -> R {
+    briefly("Another session does the same, and has not ended.", "Repeat the statement after that.", || {
+        take(named, object.to_u32())
+    });
+    let result = f();
+    // SAFETY: in a transaction, which has taken this lock above; an error raised by `f` ends it with the transaction.
+    unsafe {
+        pg_sys::UnlockDatabaseObject(
             pg_sys::ExtensionRelationId,
-            pg_sys::Oid::from(hasher.finish() as u32),
-            named as u16 + 1,
+            object,
+            named.part(),
             pg_sys::ExclusiveLock as pg_sys::LOCKMODE,
         );
-    });
+    }
+    result
+}
+
+impl Named {
+    /// Returns the number by which locks of this kind are told apart. No extension has parts.
+    fn part(self) -> u16 {
+        self as u16 + 1
+    }
+}
+
+fn take(named: Named, object: u32) {
+    // SAFETY: in a transaction. Nobody else takes such locks: of the parts of an extension, which it has not.
+    unsafe {
+        pg_sys::LockDatabaseObject(
+            pg_sys::ExtensionRelationId,
+            pg_sys::Oid::from(object),
+            named.part(),
+            pg_sys::ExclusiveLock as pg_sys::LOCKMODE,
+        );
+    }
 }
 
 /// Runs `f`, in which each wait for another transaction takes [`LONGEST_WAIT`] at most, or less if the session's

@@ -1,5 +1,7 @@
 """A role that takes more than its part, or names before others need them."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 from support import egress, vectorizer
@@ -75,6 +77,102 @@ def test_there_are_no_more_s3_sources_than_there_may_be(db, mallory, whose):
         add("three")
     finally:
         egress.allow_nothing(db.cluster)
+
+
+# What an owner may do to tables of her own, without which a vectorizer does nothing and costs its part of each look.
+LOST = [
+    "DROP TRIGGER _vectorizer_src_trg_1_truncate ON m.t1",
+    "DROP TABLE ai._vectorizer_q_failed_1",
+    "DROP TABLE ai._vectorizer_q_1, ai._vectorizer_work_1",
+]
+
+
+@pytest.mark.parametrize("lost", LOST)
+def test_a_vectorizer_counts_that_has_lost_something(db, mallory, lost):
+    db.sql(f"ALTER ROLE {mallory} SET pgai_rs.max_vectorizers_per_role = 1")
+    declare(db, mallory, "t1")
+    db.sql(lost, user=mallory)
+    with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="too many vectorizers for this role"):
+        declare(db, mallory, "t2")
+    db.sql("SELECT ai.drop_vectorizer(1)", user=mallory)
+    declare(db, mallory, "t2")
+
+
+def test_a_vectorizer_that_has_lost_all_its_tables_is_none(db, mallory):
+    """Nobody is its owner any more, whose it would count as. It goes with its source, but for whoever keeps that from being done."""
+    db.sql(f"ALTER ROLE {mallory} SET pgai_rs.max_vectorizers_per_role = 1")
+    declare(db, mallory, "t1")
+    queue = "ai._vectorizer_q_1, ai._vectorizer_work_1, ai._vectorizer_q_failed_1"
+    with db.connect(autocommit=False) as session:
+        session.execute("SELECT FROM ai.vectorizer FOR UPDATE")
+        db.sql(f"SET lock_timeout = '100ms'; DROP TABLE m.t1 CASCADE; DROP TABLE m.t1_embedding_store, {queue}", user=mallory)
+    assert db.sql("SELECT id FROM ai.vectorizer") == [(1,)]
+    declare(db, mallory, "t2")
+    assert db.sql("SELECT id FROM ai.vectorizer") == [(2,)]
+
+
+@pytest.fixture
+def listed(db, mallory):
+    """Two S3 sources of Mallory's, who may have no more."""
+    egress.allow_objects(db.cluster, "s3://")
+    db.sql(f"ALTER ROLE {mallory} SET pgai_rs.max_s3_sources_per_role = 2")
+    yield [lists(db, mallory, name) for name in ("one", "two")]
+    egress.allow_nothing(db.cluster)
+
+
+def lists(db, role: str, name: str) -> int:
+    return db.value(f"SELECT ai.create_s3_source('m.{name}', 's3://b/{name}/', schedule => NULL)", user=role)
+
+
+@pytest.mark.parametrize("lost", ["m.one", "ai._s3_source_seen_1"])
+def test_a_source_counts_that_has_lost_a_table(db, mallory, listed, lost):
+    db.sql(f"DROP TABLE {lost}", user=mallory)
+    with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match="too many S3 sources for this role"):
+        lists(db, mallory, "three")
+    db.sql("SELECT ai.drop_s3_source(1)", user=mallory)
+    lists(db, mallory, "three")
+
+
+LOSES_BOTH = ["DROP TABLE m.one; DROP TABLE ai._s3_source_seen_1", "DROP TABLE ai._s3_source_seen_1; DROP TABLE m.one",
+              "DROP TABLE ai._s3_source_seen_1, m.one"]
+
+
+@pytest.mark.parametrize("statements", LOSES_BOTH)
+def test_a_source_that_has_lost_both_its_tables_is_no_source(db, mallory, listed, statements):
+    """Nobody is its owner any more, whose it would count as."""
+    db.sql(statements, user=mallory)
+    assert db.sql("SELECT id FROM ai.s3_source") == [(2,)]
+    lists(db, mallory, "three")
+
+
+@pytest.mark.parametrize("what", ["vectorizers", "S3 sources"])
+def test_what_is_declared_at_once_counts_as_well(db, mallory, what):
+    """In transactions that do not see each other. Nobody but the role itself waits."""
+    egress.allow_objects(db.cluster, "s3://")
+    bob = f"bob_{db.name}"
+    db.sql(f"CREATE ROLE {bob} LOGIN; SELECT ai.grant_vectorizer_usage('{bob}'); GRANT ALL ON SCHEMA m TO {bob}")
+    of = {"vectorizers": "vectorizers", "S3 sources": "s3_sources"}[what]
+    db.sql(f"ALTER ROLE {mallory} SET pgai_rs.max_{of}_per_role = 1; ALTER ROLE {bob} SET pgai_rs.max_{of}_per_role = 1")
+    for name, role in {"one": mallory, "two": mallory, "three": bob}.items():
+        db.sql(f"CREATE TABLE m.{name} (id int PRIMARY KEY, body text)", user=role)
+    statement = {
+        "vectorizers": "SELECT ai.create_vectorizer('m.{0}'::regclass, loading => ai.loading_column('body'),"
+                       " embedding => ai.embedding_openai('text-embedding-3-small', 8))",
+        "S3 sources": "SELECT ai.create_s3_source('m.{0}_', 's3://b/{0}/', schedule => NULL)",
+    }[what]
+    try:
+        with db.connect(user=mallory, autocommit=False) as session, ThreadPoolExecutor() as other:
+            session.execute(statement.format("one"))
+            second = other.submit(db.sql, statement.format("two"), user=mallory)
+            waits = f"SELECT FROM pg_stat_activity WHERE usename = '{mallory}' AND wait_event_type = 'Lock'"
+            eventually(lambda: second.done() or db.sql(waits), what="the second one to wait for the first")
+            db.sql(statement.format("three"), user=bob)
+            session.commit()
+            with pytest.raises(psycopg.errors.ConfigurationLimitExceeded, match=f"too many {what} for this role"):
+                second.result()
+    finally:
+        egress.allow_nothing(db.cluster)
+        db.sql(f"DROP OWNED BY {bob} CASCADE; DROP ROLE {bob}")
 
 
 def test_a_role_cannot_raise_its_own_limit(db, mallory):

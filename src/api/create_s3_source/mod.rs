@@ -54,6 +54,8 @@ fn declare(request: SourceRequest, prefix: &S3Prefix, relation: &Relation) -> Re
     names::require_valid("S3 source", &name)?;
     lock::on(Named::S3Source, &name);
     if let Some(existing) = existing(&name, relation, request.if_not_exists)? {
+    lock::on_declarations_for(Named::SourcesOfTable, relation.oid);
+    quota::hold(relation.owner);
         return Ok(existing);
     }
 
@@ -218,17 +220,17 @@ fn find_by_name(name: &str) -> Result<Option<(i32, pg_sys::Oid)>, PgError> {
 }
 
 /// Errors if another source of the table has an overlapping prefix: each source deletes the rows that its own
-/// listing lacks.
+/// listing lacks. The table's sources must be locked.
 fn require_disjoint(relation: &Relation, prefix: &S3Prefix) -> Result<(), PgError> {
     let overlapping = as_superuser(|| {
-        sql::query_row(
+        sql::read_now(
             "SELECT name::text, uri FROM ai.s3_source
              WHERE target = $1 AND (starts_with(uri, $2) OR starts_with($2, uri))",
             &[relation.oid.into(), prefix.to_string().into()],
             |row| Ok((row.get::<String>(1)?, row.get::<String>(2)?)),
         )
     })?;
-    let Some((name, uri)) = overlapping else { return Ok(()) };
+    let Some((name, uri)) = overlapping.into_iter().next() else { return Ok(()) };
     Err(duplicate(format!("S3 source \"{name}\" already mirrors {uri} to this table"))
         .with_detail("A source deletes the rows under its prefix that are missing from its own listing.")
         .with_hint("Choose another prefix or another table, or drop the other source."))
