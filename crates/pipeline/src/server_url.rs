@@ -151,6 +151,19 @@ impl ServerUrl {
         &self.0
     }
 
+    /// The URL in the one form in which all that mean the same server and path are written, but for the parts of the path that need
+    /// not be encoded: in lower case, without the port that its scheme has anyway, and without a dot or a slash at the end.
+    pub fn normal(&self) -> String {
+        let (scheme, host) = (self.0.scheme(), self.host());
+        let port = self.0.port().map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{scheme}://{host}{port}{}", self.0.path().trim_end_matches('/'))
+    }
+
+    /// Its path without a slash at its end, decoded until there is nothing left to decode.
+    pub(crate) fn decoded_path(&self) -> String {
+        decoded(self.0.path().trim_end_matches('/'))
+    }
+
     /// The URL of the server as a whole, without a path.
     pub fn origin(&self) -> ServerUrl {
         let mut url = self.0.clone();
@@ -224,6 +237,19 @@ mod tests {
     fn a_url_of_any_length_is_not_decoded_again_and_again() {
         assert_eq!(error(&format!("http://h/%{}", "25".repeat(1_000_000))), Some(ServerUrlError::Invalid));
         assert_eq!(error(&format!("http://h/{}", "a".repeat(2000))), None);
+    }
+
+    #[test]
+    fn a_url_has_one_normal_form() {
+        for (text, normal) in [
+            ("https://sqs.eu-west-1.amazonaws.com/1/q", "https://sqs.eu-west-1.amazonaws.com/1/q"),
+            ("HTTPS://SQS.eu-west-1.amazonaws.com.:443/1/q//", "https://sqs.eu-west-1.amazonaws.com/1/q"),
+            ("http://h", "http://h"),
+            ("http://h:80/", "http://h"),
+            ("http://[::1]:4566/A/b%20c", "http://[::1]:4566/A/b%20c"),
+        ] {
+            assert_eq!(ServerUrl::parse(text).map(|url| url.normal()).as_deref(), Ok(normal), "{text}");
+        }
     }
 
     #[test]

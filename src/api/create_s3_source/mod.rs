@@ -7,7 +7,8 @@ use pgrx::{JsonB, PgSqlErrorCode, pg_sys};
 
 use pgai_rs_pipeline::config::SourceConfig;
 use pgai_rs_pipeline::failure::Failure;
-use pgai_rs_pipeline::source::{ListingScope, S3Prefix};
+use pgai_rs_pipeline::server_url::ServerUrl;
+use pgai_rs_pipeline::source::{ListingScope, S3Prefix, queue_name};
 
 use self::arguments::SourceRequest;
 use super::quota;
@@ -39,11 +40,12 @@ fn create(request: SourceRequest) -> Result<i32, PgError> {
 
 /// Declares a source that mirrors to this table. The search path is pinned: what is decided here, and what the
 /// extension's own rights are used for, does not depend on operators of the caller's.
-fn declare(request: SourceRequest, prefix: &S3Prefix, relation: &Relation) -> Result<i32, PgError> {
+fn declare(mut request: SourceRequest, prefix: &S3Prefix, relation: &Relation) -> Result<i32, PgError> {
     require_owner_of(relation)?;
 
     let config = access::declared_by(&request.config, rights::author(relation.owner));
     access::require_allowed(&config, &request.uri, relation.owner)?;
+    request.config.queue_url = request.config.queue_url.map(|url| in_one_form(&url));
     ListingScope::new(&request.uri, &config, &guc::pipeline()).map_err(refused)?;
     target::require_table(relation)?;
     target::require_columns(relation, !config.metadata.is_empty())?;
@@ -52,10 +54,10 @@ fn declare(request: SourceRequest, prefix: &S3Prefix, relation: &Relation) -> Re
 
     let name = request.name.clone().unwrap_or_else(|| default_name(relation));
     names::require_valid("S3 source", &name)?;
-    lock::on(Named::S3Source, &name);
-    if let Some(existing) = existing(&name, relation, request.if_not_exists)? {
     lock::on_declarations_for(Named::SourcesOfTable, relation.oid);
     quota::hold(relation.owner);
+    lock::on(Named::S3Source, &name);
+    if let Some(existing) = existing(&name, relation, request.if_not_exists)? {
         return Ok(existing);
     }
 
@@ -236,19 +238,38 @@ fn require_disjoint(relation: &Relation, prefix: &S3Prefix) -> Result<(), PgErro
         .with_hint("Choose another prefix or another table, or drop the other source."))
 }
 
-/// Errors if another source reads the same queue: each of the two would get only a part of its messages.
+/// Returns a queue's URL in the form in which it is stored.
+fn in_one_form(url: &str) -> String {
+    ServerUrl::parse(url).map_or_else(|_| url.to_owned(), |url| url.normal())
+}
+
+/// Returns which queue a URL names; of one that an earlier version has stored and that is no URL, the text.
+fn queue_of(url: &str) -> String {
+    ServerUrl::parse(url).map_or_else(|_| url.to_owned(), |url| queue_name(&url))
+}
+
+/// Errors if another source reads the same queue, however its URL is written: each of the two would get only a part of its messages.
 fn require_queue_free(config: &SourceConfig) -> Result<(), PgError> {
-    let Some(url) = config.queue_url.clone() else { return Ok(()) };
-    lock::on(Named::Queue, &url);
-    let other = as_superuser(|| {
-        sql::query_row(
-            "SELECT name::text, id, target::oid FROM ai.s3_source WHERE config ->> 'queue_url' = $1",
-            &[url.into()],
-            |row| Ok((row.get::<String>(1)?, row.get::<i32>(2)?, row.get::<pg_sys::Oid>(3)?)),
+    let Some(queue) = config.queue_url.as_deref().map(queue_of) else { return Ok(()) };
+    lock::on(Named::Queue, &queue);
+    let others = as_superuser(|| {
+        sql::read_now(
+            "SELECT name::text, id, target::oid, config ->> 'queue_url'
+             FROM ai.s3_source WHERE config ->> 'queue_url' IS NOT NULL",
+            &[],
+            |row| {
+                Ok((
+                    row.get::<String>(1)?,
+                    row.get::<i32>(2)?,
+                    row.get::<pg_sys::Oid>(3)?,
+                    row.get::<String>(4)?,
+                ))
+            },
         )
     })?;
 
-    let Some((name, id, target)) = other else { return Ok(()) };
+    let other = others.into_iter().find(|(.., url)| queue_of(url) == queue);
+    let Some((name, id, target, _)) = other else { return Ok(()) };
     let user = current_user();
     let who = match visibility::sees_all(user) || sees_s3_source(user, id, Some(target)) {
         true => format!("S3 source {name}"),

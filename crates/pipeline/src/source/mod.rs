@@ -15,8 +15,8 @@
 //! key, and what the object is *now* decides.
 //!
 //! * `listing`, `inquiry`, `listener`: the three tasks
-//! * `sqs`, `event`, `complaints`: a queue of events, what its messages say, and those that say nothing. Another way for
-//!   events to come is a file beside `sqs`, for `listener` to poll
+//! * `sqs`, `queue_name`, `event`, `complaints`: a queue of events, which one a URL names, what its messages say, and those
+//!   that say nothing. Another way for events to come is a file beside `sqs`, for `listener` to poll
 //! * `scope`, `prefix`: the objects that are wanted
 //! * `metadata`: what filters ask for, from S3 and from files beside the objects
 //! * `answer`, `failure`: what S3 says of an object, and what to say when it does not
@@ -32,6 +32,7 @@ mod listing;
 mod metadata;
 mod network;
 mod prefix;
+mod queue_name;
 mod scope;
 mod sqs;
 
@@ -43,4 +44,5 @@ pub use self::listing::{Listing, ListingPage, ListingPart, Sidecar};
 pub use self::metadata::{ObjectMetadata, metadata_version};
 pub use self::network::Network;
 pub use self::prefix::S3Prefix;
+pub use self::queue_name::queue_name;
 pub use self::scope::ListingScope;

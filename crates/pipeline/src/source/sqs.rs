@@ -10,6 +10,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use reqwest::Url;
 
 use super::failure;
+use super::queue_name::region;
 use crate::config::S3Access;
 use crate::failure::{Failure, Retry, Step};
 use crate::fair::FairSemaphore;
@@ -117,13 +118,6 @@ impl SqsQueue {
     }
 }
 
-/// The region in the name of an SQS host, `sqs.<region>.amazonaws.com` or, before 2012,
-/// `<region>.queue.amazonaws.com` (AWS General Reference, "Amazon SQS endpoints").
-fn region(host: &str) -> Option<&str> {
-    let (name, _) = host.split_once(".amazonaws.com")?;
-    name.strip_prefix("sqs.").or_else(|| name.strip_suffix(".queue"))
-}
-
 fn loading(code: &'static str, message: String, hint: &str) -> Failure {
     Failure::new(Step::Loading, code, message, Retry::Backoff).with_hint(hint)
 }
@@ -164,18 +158,5 @@ fn failed(error: &S3Error, url: &str, access: &S3Access) -> Failure {
         ),
         // These speak of the credentials alone.
         error => s3::failure(error, Operation::HeadBucket(""), access),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_queues_address_names_its_region() {
-        assert_eq!(region("sqs.eu-central-1.amazonaws.com"), Some("eu-central-1"));
-        assert_eq!(region("sqs.cn-north-1.amazonaws.com.cn"), Some("cn-north-1"));
-        assert_eq!(region("us-east-2.queue.amazonaws.com"), Some("us-east-2"));
-        assert_eq!(region("127.0.0.1"), None);
     }
 }
