@@ -123,16 +123,22 @@ fn have_declarers() -> bool {
 }
 
 /// Fills in whether the owner is a superuser, for sources that were just declared, or that come from a
-/// version or a dump without that column.
+/// version or a dump without that column. Those that somebody is about to drop or to change are left: until then the
+/// administrator's lists bind them.
 pub fn note_declarers() -> Result<(), PgError> {
     if !have_declarers() {
         return Ok(());
     }
     as_superuser(|| {
         sql::execute(
-            "UPDATE ai.s3_source s SET for_superuser = r.rolsuper
-             FROM pg_class w JOIN pg_roles r ON r.oid = w.relowner
-             WHERE w.oid = to_regclass('ai._s3_source_seen_' || s.id) AND s.for_superuser IS NULL",
+            "WITH known AS MATERIALIZED (
+                 SELECT o.id, r.rolsuper
+                 FROM ai.s3_source o
+                 JOIN pg_class w ON w.oid = to_regclass('ai._s3_source_seen_' || o.id)
+                 JOIN pg_roles r ON r.oid = w.relowner
+                 WHERE o.for_superuser IS NULL
+                 FOR NO KEY UPDATE OF o SKIP LOCKED)
+             UPDATE ai.s3_source s SET for_superuser = k.rolsuper FROM known k WHERE k.id = s.id",
             &[],
         )
         .map(drop)

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::entry::{self, S3Source, Unreadable};
-use crate::catalog::definitions::{self, Watch};
+use crate::catalog::definitions::{self, Told, Watch};
 use crate::catalog::telling;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
@@ -17,6 +17,9 @@ pub struct ListedSources {
     read: Instant,
     /// The watch over all that this was read from; `None` if it has to be read each time.
     watch: Option<Watch>,
+    /// The watch for sources whose table of seen keys is missing, over whatever changes: it is found by its name, which any
+    /// relation may get. `None` if there are no such sources.
+    missing: Option<Watch>,
     /// The watch over the rights of the owners, who are those of the tables of seen keys.
     rights: Watch,
 }
@@ -39,23 +42,25 @@ impl ListedSources {
             }
             let seen = entries.iter().map(|entry| entry.seen);
             let rights = Watch::over(seen.clone(), since)?;
-            let watch = match (tables, enabled.has_others) {
-                (Some(tables), false) => Some(Watch::over(tables.into_iter().chain(seen), since)?),
-                // Their tables are found by names, which any relation may get.
-                (Some(_), true) => Some(Watch::over_all(since)),
-                (None, _) => None,
-            };
-            Ok(ListedSources { entries, unreadable, read, watch, rights })
+            let watch =
+                tables.map(|tables| Watch::over(tables.into_iter().chain(seen), since)).transpose()?;
+            let missing = enabled.has_others.then(|| Watch::over_all(since));
+            Ok(ListedSources { entries, unreadable, read, watch, missing, rights })
         })
     }
 
-    /// Returns whether the catalog still has them like that, as far as this process was told by the beginning of its last
-    /// transaction, and no other of them is due by now.
-    pub fn is_current(&self) -> bool {
+    /// Returns whether the catalog may not have them like that any more, as far as this process was told by the beginning of its
+    /// last transaction, or another of them is due by now.
+    pub fn told(&self) -> Told {
         let passed = self.read.elapsed();
         let has_become_due = |due: Duration| due > Duration::ZERO && due <= passed;
-        self.watch.as_ref().is_some_and(Watch::is_undisturbed)
-            && !self.entries.iter().filter_map(|entry| entry.due_in).any(has_become_due)
+        if self.entries.iter().filter_map(|entry| entry.due_in).any(has_become_due) {
+            return Told::OfIt;
+        }
+        match self.watch.as_ref().map_or(Told::OfIt, Watch::told) {
+            Told::Nothing => self.missing.as_ref().map_or(Told::Nothing, Watch::told),
+            told => told,
+        }
     }
 
     /// Returns whether nothing was heard of a change of their owners' rights.

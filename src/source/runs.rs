@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use pgrx::PgSqlErrorCode;
+use pgrx::datum::DatumWithOid;
 
 use pgai_rs_pipeline::failure::Failure;
 
@@ -98,32 +99,42 @@ impl RunCounts {
     }
 }
 
-/// Settles the runs that an earlier worker left: requested ones begin again, the others have failed.
-pub fn recover() -> Result<(), PgError> {
-    transaction(|| {
-        sql::execute(
-            "UPDATE ai._s3_source_run
-             SET state = 'requested', started = NULL, scanned = 0, new = 0, modified = 0, deleted = 0,
-                 skipped = 0, failed = 0, error_code = NULL, error = NULL, hint = NULL
-             WHERE state = 'running' AND reason = 'request'",
-            &[],
-        )?;
-        settle_left("")
-    })
+/// Settles the runs that an earlier worker left: requested ones begin again, the others have failed. Returns those that another
+/// transaction has locked, for instance one that drops their source: whoever leaves it open holds up no other source.
+pub fn recover() -> Result<Vec<i64>, PgError> {
+    transaction(|| recover_where("true", &[]))
 }
 
-/// Marks running runs as failed that meet the condition `and`, because no worker works on them.
-fn settle_left(and: &str) -> Result<(), PgError> {
-    sql::execute(
-        &format!(
-            "UPDATE ai._s3_source_run
-             SET state = 'failed', finished = now(), error_code = 'interrupted', error = 'the worker was stopped',
-                 hint = 'Nothing was deleted that the listing had not proved gone. The next run lists afresh.'
-             WHERE state = 'running' {and}"
-        ),
-        &[],
-    )
-    .map(drop)
+/// Settles those of the runs that [`recover`] has left. Returns those that are locked still.
+pub fn recover_left(runs: Vec<i64>) -> Result<Vec<i64>, PgError> {
+    // An array is made within a transaction.
+    transaction(|| recover_where("run = ANY ($1)", &[runs.into()]))
+}
+
+fn recover_where(condition: &str, args: &[DatumWithOid<'_>]) -> Result<Vec<i64>, PgError> {
+    let requested = format!("{condition} AND reason = 'request'");
+    update_running(REQUESTED_AGAIN, &requested, args)?;
+    update_running(INTERRUPTED, condition, args)?;
+    let left = format!("SELECT run FROM ai._s3_source_run WHERE state = 'running' AND {condition}");
+    sql::query(&left, args, |row| row.get::<i64>(1))
+}
+
+const REQUESTED_AGAIN: &str =
+    "state = 'requested', started = NULL, scanned = 0, new = 0, modified = 0, deleted = 0,
+    skipped = 0, failed = 0, error_code = NULL, error = NULL, hint = NULL";
+
+const INTERRUPTED: &str =
+    "state = 'failed', finished = now(), error_code = 'interrupted', error = 'the worker was stopped',
+    hint = 'Nothing was deleted that the listing had not proved gone. The next run lists afresh.'";
+
+/// Updates running runs that meet a condition, because no worker works on them, but for those that are locked.
+fn update_running(set: &str, condition: &str, args: &[DatumWithOid<'_>]) -> Result<(), PgError> {
+    let update = format!(
+        "WITH free AS MATERIALIZED (
+             SELECT run FROM ai._s3_source_run WHERE state = 'running' AND {condition} FOR NO KEY UPDATE SKIP LOCKED)
+         UPDATE ai._s3_source_run r SET {set} FROM free WHERE free.run = r.run"
+    );
+    sql::execute(&update, args).map(drop)
 }
 
 const BEGIN_REQUESTED: &str = "
@@ -147,7 +158,7 @@ pub fn begin(entry: &S3Source) -> Result<Option<Run>, PgError> {
         Ok(Run { number: row.get(1)?, allow_mass_delete: row.get(2)?, refresh_metadata: row.get(3)? })
     };
     transaction(|| {
-        settle_left(&format!("AND id = {}", entry.id))?;
+        update_running(INTERRUPTED, "id = $1", &[entry.id.into()])?;
         let returning = |begin| format!("{begin} RETURNING r.run, r.allow_mass_delete, {}", refreshes());
         match entry.requested {
             Some(number) => sql::query_row(&returning(BEGIN_REQUESTED), &[number.into()], run),

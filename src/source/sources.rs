@@ -1,16 +1,18 @@
 //! All sources of a database, a step at a time. It lives on the worker's main thread.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::run::Turn;
 use pgai_rs_pipeline::source::Network;
+use pgai_rs_queue::allowance::Allowance;
 
 use super::entry::{S3Source, Unreadable};
 use super::event_listener::EventListener;
 use super::listed::ListedSources;
 use super::listing_run::{ListingRun, NextStep};
 use super::runs::{self, Problem};
+use crate::catalog::definitions::Told;
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::turn;
@@ -20,6 +22,9 @@ use crate::shared;
 /// than expected.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
+/// The time between two looks at the runs of an earlier worker that somebody has locked.
+const SETTLE_AGAIN: Duration = Duration::from_secs(1);
+
 /// The sources that this worker serves.
 #[derive(Default)]
 pub struct Sources {
@@ -28,8 +33,17 @@ pub struct Sources {
     listed: Option<ListedSources>,
     /// The sources whose rows can't be read, with the version of the row that this was reported for.
     unreadable: HashMap<i32, String>,
-    /// True if the runs that an earlier worker left are settled.
-    recovered: bool,
+    /// The runs that an earlier worker left and that could not be settled; `None` before the first look.
+    left: Option<LeftRuns>,
+    /// The time for reading the sources again after changes of which Postgres does not name the objects: any role can cause
+    /// them.
+    rereading: Allowance,
+}
+
+/// Runs that an earlier worker left and that somebody has locked.
+struct LeftRuns {
+    runs: Vec<i64>,
+    looked: Instant,
 }
 
 struct ActiveSource {
@@ -44,14 +58,11 @@ impl Sources {
     /// Does one step of each source. An error of one source does not affect the others. Returns the time of
     /// the next step.
     pub fn turn(&mut self, network: &Network) -> Result<Turn, PgError> {
-        if !self.recovered {
-            runs::recover()?;
-            self.recovered = true;
-        }
-        let entries = self.entries()?;
+        let mut next = Turn { more: false, retry_in: self.settle_left()? };
+        let (entries, read_again) = self.entries()?;
+        next = sooner(next, Turn { more: false, retry_in: read_again });
         self.leave_others(&entries);
 
-        let mut next = Turn::default();
         for entry in entries {
             if self.active.get(&entry.id).is_some_and(|source| source.listing_run.is_some()) {
                 turn::has_work(entry.owner);
@@ -73,12 +84,44 @@ impl Sources {
         Ok(next)
     }
 
-    /// Returns the sources that are enabled, read again if they may have changed.
-    fn entries(&mut self) -> Result<Vec<S3Source>, PgError> {
-        if let Some(listed) = self.listed.as_ref().filter(|listed| listed.is_current()) {
-            return Ok(listed.entries());
+    /// Settles the runs that an earlier worker left, at first and then those that were locked. Returns the time until the next
+    /// look; `None` if nothing is left.
+    fn settle_left(&mut self) -> Result<Option<Duration>, PgError> {
+        let runs = match &self.left {
+            None => runs::recover()?,
+            Some(left) if left.runs.is_empty() => return Ok(None),
+            Some(left) => match SETTLE_AGAIN.checked_sub(left.looked.elapsed()) {
+                Some(pause) => return Ok(Some(pause)),
+                None => runs::recover_left(left.runs.clone())?,
+            },
+        };
+        let again = (!runs.is_empty()).then_some(SETTLE_AGAIN);
+        self.left = Some(LeftRuns { runs, looked: Instant::now() });
+        Ok(again)
+    }
+
+    /// Returns the sources that are enabled, read again if they may have changed; and the time until they are read again, if
+    /// something has changed that need not concern them and there is no time for it now.
+    fn entries(&mut self) -> Result<(Vec<S3Source>, Option<Duration>), PgError> {
+        let began = Instant::now();
+        let told = self.listed.as_ref().map_or(Told::OfIt, ListedSources::told);
+        if let Some(listed) = &self.listed {
+            let left = self.rereading.exhausted_for(began);
+            match told {
+                Told::Nothing => return Ok((listed.entries(), None)),
+                Told::OfAll if left.is_some() => return Ok((listed.entries(), left)),
+                Told::OfAll | Told::OfIt => {}
+            }
         }
 
+        let entries = self.read_again()?;
+        if told == Told::OfAll {
+            self.rereading.took(began.elapsed(), Instant::now());
+        }
+        Ok((entries, None))
+    }
+
+    fn read_again(&mut self) -> Result<Vec<S3Source>, PgError> {
         let mut listed = ListedSources::read()?;
         if self.listed.as_ref().is_some_and(|before| !before.has_same_rights()) {
             self.forget_settings();
@@ -103,8 +146,9 @@ impl Sources {
 
     /// Drops the sources that were removed, disabled or declared anew, and ends their runs as failed.
     fn leave_others(&mut self, entries: &[S3Source]) {
+        let listed: HashMap<i32, &S3Source> = entries.iter().map(|entry| (entry.id, entry)).collect();
         let same = |source: &ActiveSource| {
-            entries.iter().any(|e| e.id == source.entry.id && e.declared == source.entry.declared)
+            listed.get(&source.entry.id).is_some_and(|entry| entry.declared == source.entry.declared)
         };
         let others: Vec<i32> = self.active.values().filter(|s| !same(s)).map(|s| s.entry.id).collect();
         for id in others {
