@@ -89,8 +89,8 @@ const IN_THE_WAY_OF_COLUMN: &str = "
                         AND e.adrelid = d.of AND e.adnum = d.of_column)
       AND (owned.by IS NULL OR r.may_read)";
 
-/// Whether something depends on a table (`$1`), or on the type of its rows, that belongs to a role that may read it. What the table
-/// has for itself, such as a policy, goes with it.
+/// Returns a query that tells whether something depends on a table (`$1`), or on the type of its rows, that belongs to a role that may
+/// read it. What the table has for itself, such as a policy, goes with it.
 fn of_readers() -> String {
     format!(
         "WITH d AS MATERIALIZED (

@@ -7,7 +7,7 @@
 //! * [`catalog`]: pgai's catalog, with its [`config`]s converted to our form
 //! * [`requirements`]: whether a vectorizer can be taken over
 //! * [`adopt`]: taking one over
-//! * [`trust`]: whose word its config is
+//! * [`trust`]: who may have written its config
 //! * [`release`]: giving one back to pgai's worker
 //! * `triggers`, `old_table`: pgai's triggers and tables
 

@@ -1,4 +1,4 @@
-//! Which queue a URL names, however it is written.
+//! The queue that a URL names, however it is written.
 
 use crate::server_url::ServerUrl;
 
