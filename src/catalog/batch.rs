@@ -138,6 +138,16 @@ pub fn all() -> Result<Vec<Batch>, PgError> {
     as_superuser(|| sql::read(&format!("{SELECT} ORDER BY b.id"), &[], batch))
 }
 
+/// Returns the ids of the batches that nobody has locked, such as whoever drops their vectorizer and keeps the transaction open. Must
+/// be called within a transaction.
+pub fn unlocked() -> Result<Vec<i64>, PgError> {
+    if !can_be_kept() {
+        return Ok(Vec::new());
+    }
+    let look = "SELECT b.id FROM ai._vectorizer_batch b FOR SHARE SKIP LOCKED";
+    as_superuser(|| sql::query(look, &[], |row| row.get(1)))
+}
+
 /// Returns the times by which the rows of a vectorizer's batches are known, in microseconds since 1970. Must be called within a
 /// transaction.
 pub fn times(vectorizer: i32) -> Result<Vec<i64>, PgError> {
@@ -156,7 +166,8 @@ pub fn note_backfill(vectorizer: i32) -> Result<(), PgError> {
     }
     as_superuser(|| {
         // Nothing of then is pending in a queue that works; and one who enqueues all rows again and again has the latest go by batch.
-        let old = "DELETE FROM ai._vectorizer_backfill f WHERE f.queued_at < pg_catalog.now() - interval '30 days'";
+        let old =
+            "DELETE FROM ai._vectorizer_backfill f WHERE f.queued_at < pg_catalog.now() - interval '30 days'";
         sql::execute(old, &[])?;
         sql::execute(&superseded(), &[vectorizer.into()])?;
         let note =

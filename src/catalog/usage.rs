@@ -188,7 +188,8 @@ fn add_all(
             way(&|| add(counted, purpose, *day, *usage))?;
             let Counted { vectorizer, owner, model, by_batch, .. } = &**counted;
             let share = if *by_batch { price_share(model) } else { 1.0 };
-            let charged = Charged { purpose: budget::DOCUMENTS, vectorizer, role: *owner, model, share, usd: None };
+            let charged =
+                Charged { purpose: budget::DOCUMENTS, vectorizer, role: *owner, model, share, usd: None };
             way(&|| budget::charge(&charged, *day, *usage))?;
         }
         for query in of_queries {

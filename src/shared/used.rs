@@ -17,7 +17,7 @@ pub enum Asking {
 
 /// The number of vectorizers, roles and models that a database counts separately until the worker has written the counts, and how
 /// many of them a role may have. Of further ones the models are counted together, then the vectorizers, and only then the roles.
-const KINDS: usize = 64;
+const KINDS: usize = 128;
 const KINDS_OF_A_ROLE: usize = KINDS / 2;
 
 /// The largest length of a model's name with its server, in bytes. Longer ones are cut.
@@ -144,7 +144,8 @@ impl Used {
     /// Adds to a kind that counts several together, or makes one of those that it stands for do so. Returns false if there is none.
     fn merge(&mut self, several: &UsedByQueries) -> bool {
         let known = &mut self.kinds[..self.count];
-        let is_among = |known: &UsedByQueries| known.of_several().iter().any(|all| all.is_of_the_same(several));
+        let is_among =
+            |known: &UsedByQueries| known.of_several().iter().any(|all| all.is_of_the_same(several));
         let place = known.iter().position(|known| known.is_of_the_same(several));
         let Some(place) = place.or_else(|| known.iter().position(is_among)) else { return false };
 

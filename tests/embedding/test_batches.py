@@ -351,3 +351,20 @@ def test_the_price_is_half_of_it(batching):
     db.sql("UPDATE document SET body = repeat(body || ' ', 10000)")
     whole, half = usd("ai.processing_default()"), usd(BY_BATCH["processing"])
     assert whole > 0 and half == pytest.approx(whole / 2, rel=1e-3)
+
+
+def test_who_drops_a_vectorizer_and_keeps_the_transaction_open_holds_up_nobody_elses_batch(batching, stub):
+    db = batching.db
+    db.sql("CREATE TABLE other (id int PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url, name="'rows'", **BY_BATCH)
+    first = submitted(stub)
+    settles(lambda: state(db), [("submitted", 21)])
+    with db.connect() as session, session.transaction(force_rollback=True):
+        session.execute("SELECT ai.drop_vectorizer('rows')")
+        db.sql("INSERT INTO other VALUES (1, 'of another')")
+        vectorizer.create(db, stub.url, "other", name="'others'", **BY_BATCH)
+        stub.batches.finish(submitted(stub, 2))
+        settles(lambda: db.value("SELECT count(*) FROM other_embedding_store"), 1)
+        stub.batches.finish(first)
+    vectorizer.in_step(db, ["id"])
+    assert ordinary(stub) == []

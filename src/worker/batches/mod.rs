@@ -81,8 +81,8 @@ impl Batches {
         }
 
         self.looked = Some(Instant::now());
-        let batches = match transaction(batch::all) {
-            Ok(batches) => batches,
+        let (batches, unlocked) = match transaction(read) {
+            Ok(read) => read,
             Err(error) => {
                 pgrx::warning!("pgai_rs worker could not read the batches: {error}");
                 return Some(INTERVAL);
@@ -91,12 +91,16 @@ impl Batches {
         queue.have_batches(!batches.is_empty(), &waiting(&batches));
         self.known.retain(|id, _| batches.iter().any(|batch| batch.id == *id));
         let mut events = events;
-        for batch in &batches {
+        for batch in batches.iter().filter(|batch| unlocked.contains(&batch.id)) {
             let come = events.remove(&batch.id).unwrap_or_default();
             if let Err(error) = self.step(batch, come, &batches, queue, way) {
                 pgrx::warning!("pgai_rs worker could not go on with batch {}: {error}", batch.id);
                 self.known.entry(batch.id).or_default().stumbled();
             }
+        }
+        // What has come of those that are locked can't be taken now, and is asked for again.
+        for id in events.into_keys() {
+            self.known.entry(id).or_default().stumbled();
         }
         (!batches.is_empty()).then_some(INTERVAL)
     }
@@ -169,4 +173,9 @@ impl Batches {
             State::Submitted => progress.look(batch, &shared, way),
         }
     }
+}
+
+/// Reads all batches, and the ids of those that can be written.
+fn read() -> Result<(Vec<Batch>, Vec<i64>), PgError> {
+    Ok((batch::all()?, batch::unlocked()?))
 }

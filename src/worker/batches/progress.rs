@@ -5,9 +5,7 @@ use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::document;
 use pgai_rs_pipeline::embed::BatchServer;
-use pgai_rs_pipeline::embed::by_batch::{
-    BatchAnswer, BatchEvent, BatchState, BatchTask, Created, LargeStep,
-};
+use pgai_rs_pipeline::embed::by_batch::{BatchAnswer, BatchEvent, BatchState, BatchTask, Created, LargeStep};
 use pgai_rs_pipeline::failure::{Failure, Retry};
 
 use super::bill::Bill;

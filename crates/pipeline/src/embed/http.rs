@@ -375,7 +375,10 @@ mod tests {
     fn an_answer_can_be_held_in_memory_whatever_dimensions_are_declared() {
         for dimensions in [0, 1, 3, 1536, 16_000, 2_000_000_000, usize::MAX] {
             let inputs = (BYTES_PER_REQUEST / bytes_of_vector(dimensions)).max(1);
-            assert!(inputs >= 80 && inputs * bytes_of_vector(dimensions) <= BYTES_PER_REQUEST, "{dimensions}");
+            assert!(
+                inputs >= 80 && inputs * bytes_of_vector(dimensions) <= BYTES_PER_REQUEST,
+                "{dimensions}"
+            );
         }
     }
 

@@ -87,7 +87,9 @@ pub(super) fn resolve(
 fn check_shortening(embedding: &Embedding) -> Result<(), Failure> {
     match embedding.shortened_from() {
         Some(own) if own as usize > MOST_DIMENSIONS => Err(invalid(
-            format!("vectors of {own} dimensions cannot be shortened, but those of at most {MOST_DIMENSIONS}"),
+            format!(
+                "vectors of {own} dimensions cannot be shortened, but those of at most {MOST_DIMENSIONS}"
+            ),
             "Specify the model with the number of dimensions that it has.",
         )),
         Some(own) if !(1..own).contains(&embedding.dimensions()) => Err(invalid(

@@ -143,7 +143,9 @@ async fn no_model_is_believed_to_make_vectors_of_any_length() {
     let groups = Groups::new(client().unwrap(), Arc::new(settings()), Arc::new(Clients::new(&settings())));
     let shortened = |own: u32| {
         let mut vectorizer = support::column_vectorizer(1, "http://h/v1");
-        let Embedding::Openai { shortened_from, .. } = &mut vectorizer.config.embedding else { unreachable!() };
+        let Embedding::Openai { shortened_from, .. } = &mut vectorizer.config.embedding else {
+            unreachable!()
+        };
         *shortened_from = Some(own);
         groups.group(&vectorizer).map(drop).map_err(|failure| failure.code)
     };

@@ -55,7 +55,9 @@ async fn a_batch_is_made_of_a_file_with_a_request_an_input() {
 
 #[tokio::test]
 async fn what_passes_is_tried_again_and_what_does_not_is_given_up() {
-    for (status, is_over) in [(400, true), (404, true), (429, false), (500, false), (503, false), (401, false)] {
+    for (status, is_over) in
+        [(400, true), (404, true), (429, false), (500, false), (503, false), (401, false)]
+    {
         let server = Server::start(move |_| refusal(status, "SECRET of a row", None));
         let failure = asked_of(&server).look("batch_1").await.unwrap_err();
         assert_eq!(failure.retry == Retry::Never, is_over, "{status}: {failure:?}");

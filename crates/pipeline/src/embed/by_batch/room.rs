@@ -91,7 +91,8 @@ mod tests {
     #[test]
     fn uploads_are_few_and_answers_do_not_count_among_them() {
         let (room, [one, other, third]) = (Room::default(), owners());
-        let _uploads = (room.take(one, LargeStep::Upload).unwrap(), room.take(other, LargeStep::Upload).unwrap());
+        let _uploads =
+            (room.take(one, LargeStep::Upload).unwrap(), room.take(other, LargeStep::Upload).unwrap());
         assert!(room.take(third, LargeStep::Upload).is_none());
         assert!(room.take(third, LargeStep::Fetch).is_some());
     }

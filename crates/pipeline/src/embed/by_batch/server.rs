@@ -227,7 +227,8 @@ impl BatchServer {
 
         let longest = self.longest_line();
         let most = (longest as u64).saturating_mul(u64::try_from(inputs).unwrap_or_default());
-        let most_answers = ANSWERS_PER_PAGE.min(NUMBERS_PER_PAGE / most_numbers(self.expected.dimensions)).max(1);
+        let most_answers =
+            ANSWERS_PER_PAGE.min(NUMBERS_PER_PAGE / most_numbers(self.expected.dimensions)).max(1);
         let (mut lines, mut read, mut page) = (Lines::new(longest), 0_u64, Vec::new());
         // No part may let wait for longer than a whole answer of another kind.
         while let Some(part) = timeout(self.timeout, body.next()).await.map_err(|_| too_slow())? {

@@ -192,6 +192,7 @@ fn interrupted() -> Failure {
 }
 
 fn endless() -> Failure {
-    let message = format!("a request to the batch API took more than {} hours", LONGEST_STEP.as_secs() / 3600);
+    let message =
+        format!("a request to the batch API took more than {} hours", LONGEST_STEP.as_secs() / 3600);
     Failure::new(Step::Embedding, "batch_too_slow", message, Retry::Backoff)
 }

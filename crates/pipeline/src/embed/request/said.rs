@@ -138,7 +138,9 @@ mod tests {
 
     #[test]
     fn a_number_is_read_wherever_it_is_said() {
-        let meta = said(r#"{"api_version": {"version": "2"}, "billed_units": {"input_tokens": 3.0}, "x": [1], "total": 7}"#);
+        let meta = said(
+            r#"{"api_version": {"version": "2"}, "billed_units": {"input_tokens": 3.0}, "x": [1], "total": 7}"#,
+        );
         assert_eq!(meta.at(&["billed_units", "input_tokens"]).as_f64(), Some(3.0));
         assert_eq!(meta.at(&["billed_units", "input_tokens"]).as_u64(), None);
         assert_eq!(meta.at(&["total"]).as_u64(), Some(7));

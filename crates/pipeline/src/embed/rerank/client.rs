@@ -131,7 +131,9 @@ impl Client {
         let (scores, tokens, body) = self.large.run(bytes, reading).await?;
         match scores {
             Ok(scores) => {
-                tokens.or_else(|| tokens_told(&headers)).inspect(|tokens| bill.said(size(question, texts), *tokens));
+                tokens
+                    .or_else(|| tokens_told(&headers))
+                    .inspect(|tokens| bill.said(size(question, texts), *tokens));
                 Ok(Answer::Scores(scores))
             }
             Err(error) => {

@@ -183,8 +183,7 @@ mod tests {
     fn an_answer_of_more_items_than_its_scores_can_have_is_not_read() {
         let scored = [(0, json!(0.5)), (1, json!(0.25))];
         let beside = |items: usize| {
-            let mut answer: Value =
-                serde_json::from_slice(&answer(RerankProtocol::Cohere, &scored)).unwrap();
+            let mut answer: Value = serde_json::from_slice(&answer(RerankProtocol::Cohere, &scored)).unwrap();
             answer["meta"] = json!({"warnings": vec![0; items]});
             read(RerankProtocol::Cohere, answer.to_string().as_bytes(), 2)
         };
