@@ -66,11 +66,20 @@ pub struct Document {
 impl Document {
     /// Bytes held in memory, but for those of the existing chunks, which are small.
     pub fn size(&self) -> u64 {
-        let fields = self.fields.iter().map(|(_, value)| value.len());
+        self.text_size() + fields_size(&self.fields)
+    }
+
+    /// Bytes of the payload and of the text that is kept of it.
+    pub fn text_size(&self) -> u64 {
         let kept =
             self.kept.as_ref().and_then(|kept| kept.parsed.as_ref()).map_or(0, |parsed| parsed.text.len());
-        (self.payload.len() + fields.sum::<usize>() + kept) as u64
+        (self.payload.len() + kept) as u64
     }
+}
+
+/// Returns the bytes of the values of a template's columns.
+pub(crate) fn fields_size(fields: &[(String, String)]) -> u64 {
+    fields.iter().map(|(_, value)| value.len() as u64).sum()
 }
 
 /// The text that the queue keeps of a document.
@@ -103,13 +112,16 @@ pub enum Payload {
     Bytes(Vec<u8>),
     /// Larger than `max_document_size`, and so not read; its size in bytes.
     TooLarge(u64),
+    /// Together with the template's columns larger than a document may be in memory, so that nothing of the row was read; their
+    /// size in bytes.
+    RowTooLarge(u64),
 }
 
 impl Payload {
     /// Bytes held in memory.
     pub fn len(&self) -> usize {
         match self {
-            Payload::Null | Payload::TooLarge(_) => 0,
+            Payload::Null | Payload::TooLarge(_) | Payload::RowTooLarge(_) => 0,
             Payload::Text(text) => text.len(),
             Payload::Bytes(bytes) => bytes.len(),
         }

@@ -224,6 +224,9 @@ impl Default for Settings {
     }
 }
 
+/// The bytes that a chunk counts for that is there already: several copies of its UUID and its digest.
+const BYTES_PER_EXISTING_CHUNK: u64 = 512;
+
 /// The parts of [`Settings::memory_limit`]. A quarter is for the process itself, and for the copies that
 /// Postgres makes of what is read and written.
 impl Settings {
@@ -246,6 +249,12 @@ impl Settings {
     /// Returns the largest number of bytes that one document may hold: more is not even begun.
     pub fn largest_document_memory(&self) -> u64 {
         self.memory_limit / 2
+    }
+
+    /// Returns the largest number of chunks that are there already and are read for the documents of a claim. It is larger than
+    /// the number of chunks that a document may have, unless their texts and vectors are very short.
+    pub fn existing_chunks(&self) -> u64 {
+        self.document_memory() / BYTES_PER_EXISTING_CHUNK
     }
 }
 

@@ -9,20 +9,18 @@ use crate::parse::Metadata;
 /// Values of placeholders, by their names.
 type Fields = [(String, String)];
 
-/// Fills the template for each chunk, as far as what comes of it fits: it may repeat a long column in each, and
-/// have thousands of placeholders.
-pub(super) fn fill(
+/// Returns the bytes that the chunks will take once the template is filled, as far as these fit: it may repeat a long column in
+/// each, and have thousands of placeholders.
+pub(super) fn filled_bytes(
     template: &Template,
     bytes_per_chunk: u64,
-    pieces: Vec<Piece>,
+    pieces: &[Piece],
     citations: &[Citation],
     mut values: Values<'_>,
     allowance: &Allowance<'_>,
-) -> Result<Vec<String>, Failure> {
-    let mut texts = Vec::with_capacity(pieces.len());
+) -> Result<u64, Failure> {
     let mut bytes = 0_u64;
-
-    for (place, piece) in pieces.into_iter().enumerate() {
+    for (place, piece) in pieces.iter().enumerate() {
         // A template may have tens of thousands of placeholders, and a document as many chunks.
         allowance.check_time()?;
         values.go_on_to(citations.get(place));
@@ -30,6 +28,22 @@ pub(super) fn fill(
         let length = template.length(&piece.text, values.all()) as u64;
         bytes = bytes.saturating_add(length).saturating_add(bytes_per_chunk);
         allowance.check_bytes(bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// Fills the template for each chunk.
+pub(super) fn fill(
+    template: &Template,
+    pieces: Vec<Piece>,
+    citations: &[Citation],
+    mut values: Values<'_>,
+    allowance: &Allowance<'_>,
+) -> Result<Vec<String>, Failure> {
+    let mut texts = Vec::with_capacity(pieces.len());
+    for (place, piece) in pieces.into_iter().enumerate() {
+        allowance.check_time()?;
+        values.go_on_to(citations.get(place));
         texts.push(template.render(&piece.text, values.all())?);
     }
     Ok(texts)
@@ -97,8 +111,12 @@ mod tests {
     }
 
     fn filled(number: usize, fields: &Fields, allowance: Allowance<'_>) -> Result<Vec<String>, Failure> {
-        let values = Values::new(fields, std::iter::empty(), &Metadata::default());
-        fill(&template("$title $chunk"), 0, pieces(number), &[], values, &allowance)
+        let values = || Values::new(fields, std::iter::empty(), &Metadata::default());
+        let (template, pieces) = (template("$title $chunk"), pieces(number));
+        let bytes = filled_bytes(&template, 0, &pieces, &[], values(), &allowance)?;
+        let texts = fill(&template, pieces, &[], values(), &allowance)?;
+        assert_eq!(bytes, texts.iter().map(|text| text.len() as u64).sum::<u64>());
+        Ok(texts)
     }
 
     #[test]
@@ -126,7 +144,7 @@ mod tests {
         let of_row = [("author".to_owned(), "The row's".to_owned())];
         let fields = ["title", "page", "headings"].map(|name| (name, DocumentField::named(name).unwrap()));
         let values = Values::new(&of_row, fields.into_iter(), &metadata);
-        let texts = fill(&template, 0, pieces(2), &places, values, &Allowance::new(1 << 20, 0)).unwrap();
+        let texts = fill(&template, pieces(2), &places, values, &Allowance::new(1 << 20, 0)).unwrap();
         assert_eq!(texts, ["Its title|The row's|3|A > B|a", "Its title|The row's|||a"]);
     }
 }

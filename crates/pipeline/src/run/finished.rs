@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::memory::Hold;
 use super::offer::Settles;
 use super::prepared::Prepared;
 use crate::document::{Chunk, Completed};
-use crate::memory_budget::Reservation;
 
 /// The largest number of chunks of one transaction, unless a single document has more.
 const WRITE_CHUNKS: usize = 8192;
@@ -27,7 +27,7 @@ pub(super) struct Claim {
     /// The vectorizer as it was when the row was claimed.
     pub prepared: Arc<Prepared>,
     /// The memory, which is released when the result is settled.
-    _reservation: Option<Reservation>,
+    _reservation: Option<Hold>,
     /// The time before which it is not offered.
     pub due: Instant,
     /// The number of times that the queue could not take it just then.
@@ -38,7 +38,7 @@ pub(super) struct Claim {
 
 impl Claim {
     /// The bookkeeping of a result that may be offered at once.
-    pub(super) fn new(prepared: Arc<Prepared>, reservation: Option<Reservation>) -> Self {
+    pub(super) fn new(prepared: Arc<Prepared>, reservation: Option<Hold>) -> Self {
         Claim { prepared, _reservation: reservation, due: Instant::now(), released: 0, erred: 0 }
     }
 }

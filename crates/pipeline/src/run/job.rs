@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
+use super::memory::Hold;
 use crate::document::{Chunk, Provenance, TextToKeep};
 use crate::failure::{Failure, Retry, Step};
-use crate::memory_budget::Reservation;
 
 /// Names a claimed document within its runner, for ever: tickets may come again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -34,7 +34,7 @@ pub(super) struct JobOutcome {
     /// Its chunks, or the reason why it has none.
     pub result: Result<Processed, Failure>,
     /// The memory that its result holds; none if it failed.
-    pub reservation: Option<Reservation>,
+    pub reservation: Option<Hold>,
 }
 
 /// Calls the runner's owner, once between two turns.
@@ -85,12 +85,12 @@ impl Report {
     }
 
     /// Reports how the document ended.
-    pub(super) fn send(mut self, result: Result<Processed, Failure>, reservation: Reservation) {
+    pub(super) fn send(mut self, result: Result<Processed, Failure>, reservation: Hold) {
         let reservation = result.is_ok().then_some(reservation);
         self.report(result, reservation);
     }
 
-    fn report(&mut self, result: Result<Processed, Failure>, reservation: Option<Reservation>) {
+    fn report(&mut self, result: Result<Processed, Failure>, reservation: Option<Hold>) {
         if let Some(outcomes) = self.outcomes.take() {
             let outcome =
                 JobOutcome { job: self.job, vectorizer_id: self.vectorizer_id, result, reservation };

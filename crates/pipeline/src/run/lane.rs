@@ -8,6 +8,7 @@ use tokio::task::AbortHandle;
 
 use super::finished::{Claim, Finished, bytes, take_due};
 use super::job::{JobId, Processed};
+use super::memory::{DocumentMemory, Hold, LaneMemory};
 use super::offer::{Disposition, offer};
 use super::prepared::Prepared;
 use super::queue::{Addresses, Queue};
@@ -15,7 +16,6 @@ use super::rest::Rests;
 use crate::backoff::backoff;
 use crate::document::{Chunk, Completed, Failed, Ticket, Vectorizer};
 use crate::failure::{Failure, Retry, Scope, Step};
-use crate::memory_budget::{MemoryBudget, Reservation, Share};
 
 /// The largest number of documents of one transaction.
 const WRITE_DOCUMENTS: usize = 1024;
@@ -37,7 +37,7 @@ pub(super) struct Lane {
     /// The vectorizer as it is now: what is claimed follows it.
     pub prepared: Arc<Prepared>,
     /// Its share of the memory for documents.
-    pub memory: Arc<Share>,
+    pub memory: LaneMemory,
     running: HashMap<JobId, Running>,
     done: Vec<Finished<Completed>>,
     failed: Vec<Finished<Failed>>,
@@ -63,10 +63,10 @@ struct Running {
 
 impl Lane {
     /// The lane of a vectorizer that has no documents under way.
-    pub(super) fn new(vectorizer: &Arc<Vectorizer>, memory: &Arc<MemoryBudget>) -> Self {
+    pub(super) fn new(vectorizer: &Arc<Vectorizer>, memory: &DocumentMemory) -> Self {
         Lane {
             prepared: Prepared::new(vectorizer),
-            memory: Share::new(memory, vectorizer.account.owner()),
+            memory: LaneMemory::new(memory, vectorizer.account.owner()),
             running: HashMap::new(),
             done: Vec::new(),
             failed: Vec::new(),
@@ -119,7 +119,7 @@ impl Lane {
         &mut self,
         job: JobId,
         result: Result<Processed, Failure>,
-        reservation: Option<Reservation>,
+        reservation: Option<Hold>,
     ) {
         let Some(Running { ticket, store, prepared, .. }) = self.running.remove(&job) else { return };
 

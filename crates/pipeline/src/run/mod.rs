@@ -182,6 +182,7 @@ mod inquiry;
 mod job;
 mod kept;
 mod lane;
+mod memory;
 mod offer;
 mod plan;
 mod prepared;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::fill::{Values, fill};
+use super::fill::{Values, fill, filled_bytes};
 use super::fingerprint::Basis;
 use super::prepared::Prepared;
 use super::progress::Progress;
@@ -11,10 +11,10 @@ use super::reuse::reuse;
 use crate::chunk::{Allowance, ChunkError, Piece};
 use crate::citation::{Citation, cut_cited};
 use crate::config::{Embedding, VectorType};
-use crate::document::{Chunk, Digest, ExistingChunk, digest};
+use crate::document::{Chunk, Digest, ExistingChunk, digest, fields_size};
 use crate::embed::{estimated_tokens, truncate};
 use crate::failure::{Failure, Retry, Step};
-use crate::parse::Parsed;
+use crate::parse::{Metadata, Parsed};
 
 /// The plan of a document: chunks that stay, and texts that need a vector.
 pub(super) struct DocumentPlan {
@@ -30,17 +30,30 @@ pub(super) struct DocumentPlan {
 }
 
 /// A document that is to be cut.
-pub(super) struct Uncut<'a> {
+pub(super) struct Uncut {
     /// Its text.
     pub parsed: Parsed,
     /// The template's columns, by name.
-    pub fields: &'a [(String, String)],
+    pub fields: Vec<(String, String)>,
     /// The chunks that the store has.
     pub existing: Vec<ExistingChunk>,
     /// The digest of all that decides its chunks, but for the object itself.
-    pub basis: Option<&'a Basis>,
+    pub basis: Option<Basis>,
     /// True if its text is needed afterwards.
     pub keeps_text: bool,
+}
+
+/// A document that was cut, whose template is to be filled.
+pub(super) struct Unfilled {
+    pieces: Vec<Piece>,
+    citations: Vec<Citation>,
+    metadata: Metadata,
+    text: Option<String>,
+    fields: Vec<(String, String)>,
+    existing: Vec<ExistingChunk>,
+    basis: Option<Basis>,
+    /// The bytes that its chunks will take once they are filled.
+    pub bytes: u64,
 }
 
 /// A chunk to be.
@@ -56,18 +69,17 @@ enum Planned {
     },
 }
 
-/// Chunks and formats a document, and finds out what is new in it.
+/// Cuts a document, and counts what will come of it.
 pub(super) fn cut(
     prepared: &Prepared,
-    uncut: Uncut<'_>,
+    uncut: Uncut,
     allowance: Allowance<'_>,
     step: &Progress,
-) -> Result<DocumentPlan, Failure> {
+) -> Result<Unfilled, Failure> {
     step.set(Step::Chunking);
     let Uncut { mut parsed, fields, existing, basis, keeps_text } = uncut;
     let chunker = prepared.chunker.as_ref().map_err(Failure::clone)?;
-    let is_cited = prepared.is_cited();
-    let (pieces, citations) = if is_cited || prepared.needs_places() {
+    let (pieces, citations) = if prepared.is_cited() || prepared.needs_places() {
         cut_cited(&prepared.vectorizer.config.chunking, chunker.as_ref(), &mut parsed, allowance)?
     } else {
         let chunks = chunker.chunk(&parsed.text, allowance)?.into_iter();
@@ -79,14 +91,32 @@ pub(super) fn cut(
     step.set(Step::Formatting);
     let template = prepared.template.as_ref().map_err(Failure::clone)?;
     let per_chunk = prepared.bytes_per_chunk();
-    let values = Values::new(fields, prepared.document_fields(), &metadata);
-    let texts = fill(template, per_chunk, pieces, &citations, values, &allowance)?;
-    let citations = is_cited.then(|| citations.iter().map(Citation::to_json).collect());
-    Ok(DocumentPlan {
-        citations,
-        text,
-        ..plan(&prepared.vectorizer.config.embedding, texts, existing, basis)
-    })
+    let values = Values::new(&fields, prepared.document_fields(), &metadata);
+    let bytes = filled_bytes(template, per_chunk, &pieces, &citations, values, &allowance)?;
+    Ok(Unfilled { pieces, citations, metadata, text, fields, existing, basis, bytes })
+}
+
+impl Unfilled {
+    /// Returns the bytes that it holds beside its chunks as they will be.
+    pub(super) fn held(&self) -> u64 {
+        let pieces = self.pieces.iter().map(|piece| (piece.text.len() + size_of::<Piece>()) as u64);
+        let text = self.text.as_ref().map_or(0, |text| text.len() as u64);
+        pieces.sum::<u64>() + text + fields_size(&self.fields)
+    }
+
+    /// Fills the template for each chunk, and finds out what is new.
+    pub(super) fn fill(self, prepared: &Prepared, allowance: Allowance<'_>) -> Result<DocumentPlan, Failure> {
+        let Unfilled { pieces, citations, metadata, text, fields, existing, basis, .. } = self;
+        let template = prepared.template.as_ref().map_err(Failure::clone)?;
+        let values = Values::new(&fields, prepared.document_fields(), &metadata);
+        let texts = fill(template, pieces, &citations, values, &allowance)?;
+        let citations = prepared.is_cited().then(|| citations.iter().map(Citation::to_json).collect());
+        Ok(DocumentPlan {
+            citations,
+            text,
+            ..plan(&prepared.vectorizer.config.embedding, texts, existing, basis.as_ref())
+        })
+    }
 }
 
 /// Refuses a plan that does not fit, before it is begun: it would take the memory of the whole server

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::chunk::{Chunker, shared_chunker};
 use crate::config::{ChunkUnit, Chunking, Destination, Formatting};
-use crate::document::Vectorizer;
+use crate::document::{Vectorizer, fields_size};
 use crate::failure::Failure;
 use crate::format::{DocumentField, Template};
 
@@ -89,10 +89,14 @@ impl Prepared {
         repeated.saturating_mul(looks).saturating_add(filled)
     }
 
-    /// Bytes that a document of so many bytes is expected to take: itself and its chunks.
-    pub(super) fn estimated_bytes(&self, size: u64) -> u64 {
+    /// Bytes that a document of so many bytes is expected to take: itself, its template's columns and its chunks, in each of which
+    /// the template repeats what it names.
+    pub(super) fn estimated_bytes(&self, size: u64, fields: &[(String, String)]) -> u64 {
         let chunks = size / self.chunk_step() + 1;
-        size.saturating_add(chunks.saturating_mul(self.bytes_per_chunk()))
+        let beside = self.template.as_ref().map_or(0, |template| template.length("", fields) as u64);
+        size.saturating_add(fields_size(fields))
+            .saturating_add(chunks.saturating_mul(beside))
+            .saturating_add(chunks.saturating_mul(self.bytes_per_chunk()))
             .saturating_add(size.saturating_mul(self.repetitions()))
     }
 

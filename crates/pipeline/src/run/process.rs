@@ -12,6 +12,7 @@ use super::embedding;
 use super::fingerprint::{Basis, Original, text_fingerprint};
 use super::job::{Processed, Report, internal_error};
 use super::kept::{Keeping, Known, Reusable, usable};
+use super::memory::Hold;
 use super::plan::{DocumentPlan, Uncut, cut, plan_fits, vectors_fit};
 use super::prepared::Prepared;
 use super::progress::Progress;
@@ -23,7 +24,6 @@ use crate::document::{
 };
 use crate::embed::Expected;
 use crate::failure::{Failure, Step};
-use crate::memory_budget::Reservation;
 use crate::parse::{Input, Parsed};
 
 /// Takes a document through the stages and reports how it ended. Others' inputs wait for it for as long as it is
@@ -33,7 +33,7 @@ pub(super) async fn run(
     prepared: Arc<Prepared>,
     document: Document,
     expected: Expected,
-    mut reservation: Reservation,
+    mut reservation: Hold,
     report: Report,
 ) {
     let step = Arc::new(Progress::default());
@@ -69,7 +69,7 @@ pub(super) async fn prepare(
     stages: &Stages,
     prepared: &Arc<Prepared>,
     mut document: Document,
-    reservation: &mut Reservation,
+    reservation: &mut Hold,
     step: &Arc<Progress>,
 ) -> Result<Arrival, Failure> {
     document.existing.sort_by_key(|chunk| chunk.seq);
@@ -85,9 +85,11 @@ pub(super) async fn prepare(
     step.set(Step::Parsing);
     let (parsed, keeping) = parse(stages, prepared, content, made_of).await?;
     // The text of an archive may be larger than the archive.
-    reservation.set(prepared.estimated_bytes(parsed.text.len() as u64));
+    reservation.set(prepared.estimated_bytes(parsed.text.len() as u64, &document.fields));
 
-    let plan = cut_aside(stages, prepared, parsed, document, basis, keeping.needs_text(), step).await?;
+    let Document { fields, existing, .. } = document;
+    let uncut = Uncut { parsed, fields, existing, basis, keeps_text: keeping.needs_text() };
+    let plan = cut_aside(stages, prepared, uncut, reservation, step).await?;
     let bytes = plan.bytes(prepared.bytes_per_chunk());
     plan_fits(bytes, stages.settings.largest_document_memory())?;
     reservation.set(bytes);
@@ -101,7 +103,7 @@ async fn process(
     prepared: &Arc<Prepared>,
     document: Document,
     expected: Expected,
-    reservation: &mut Reservation,
+    reservation: &mut Hold,
     step: &Arc<Progress>,
 ) -> Result<Processed, Failure> {
     let ticket = document.ticket;
@@ -145,29 +147,36 @@ async fn parse(
     }
 }
 
-/// Cuts a document, off the network's threads if that may take long.
+/// Cuts a document and fills its template, off the network's threads if that may take long. In between it waits for the memory
+/// that its chunks will take.
 async fn cut_aside(
     stages: &Stages,
     prepared: &Arc<Prepared>,
-    parsed: Parsed,
-    document: Document,
-    basis: Option<Basis>,
-    keeps_text: bool,
+    uncut: Uncut,
+    reservation: &mut Hold,
     step: &Arc<Progress>,
 ) -> Result<DocumentPlan, Failure> {
-    let Document { fields, existing, .. } = document;
     let most = stages.settings.largest_document_memory();
-    let work = prepared.work(parsed.text.len(), &fields);
+    let work = prepared.work(uncut.parsed.text.len(), &uncut.fields);
     let owner = prepared.vectorizer.account.owner();
-    let prepared = Arc::clone(prepared);
-    let step = Arc::clone(step);
+    let offload = stages.loaders.offload();
 
+    let (shared, noted) = (Arc::clone(prepared), Arc::clone(step));
     let cut = move |stop: &AtomicBool| {
-        let allowance = Allowance::new(most, prepared.bytes_per_chunk()).until_stopped(stop);
-        let uncut = Uncut { parsed, fields: &fields, existing, basis: basis.as_ref(), keeps_text };
-        cut(&prepared, uncut, allowance, &step)
+        let allowance = Allowance::new(most, shared.bytes_per_chunk()).until_stopped(stop);
+        cut(&shared, uncut, allowance, &noted)
     };
-    stages.loaders.offload().run(owner, work, cut).await.map_err(|stopped| stopped.failure(Step::Chunking))?
+    let cut = offload.run(owner, work, cut).await;
+    let unfilled = cut.map_err(|stopped| stopped.failure(Step::Chunking))??;
+
+    reservation.fill(unfilled.held(), unfilled.bytes).await;
+
+    let shared = Arc::clone(prepared);
+    let fill = move |stop: &AtomicBool| {
+        let allowance = Allowance::new(most, shared.bytes_per_chunk()).until_stopped(stop);
+        unfilled.fill(&shared, allowance)
+    };
+    offload.run(owner, work, fill).await.map_err(|stopped| stopped.failure(Step::Formatting))?
 }
 
 /// The document that a row's payload leads to, if there is something to do.
@@ -185,35 +194,35 @@ async fn load(
     stages: &Stages,
     prepared: &Prepared,
     document: &mut Document,
-    reservation: &mut Reservation,
+    reservation: &mut Hold,
 ) -> Result<Found, Failure> {
     let claimed = Instant::now();
     let payload = std::mem::replace(&mut document.payload, Payload::Null);
     let config = &prepared.vectorizer.config;
     let s3 = match &config.loading {
         Loading::Column { .. } => {
-            return match source::column(payload, stages.settings.max_document_size)? {
+            return match source::column(payload, &stages.settings)? {
                 Some(input) => of_column(stages, prepared, input, document.kept.take()).await,
                 None => Ok(Found::Nothing),
             };
         }
         Loading::Uri { s3, .. } => s3,
     };
-    let Some(uri) = source::address(payload)? else { return Ok(Found::Nothing) };
+    let Some(uri) = source::address(payload, &stages.settings)? else { return Ok(Found::Nothing) };
 
     let basis = Basis::new(config, &uri, &document.fields);
     let now = basis.as_ref().and_then(|basis| basis.fingerprint_of(&document.existing));
     let known = Known::of(config, &uri, now, document.provenance.take(), document.kept.take());
 
     // Nothing is fetched before there is room for it.
-    reservation.share().room().await;
+    reservation.room().await;
 
     prepared.vectorizer.meter.require_left()?;
     let etag = known.as_ref().map(Known::etag);
     let loaded = stages.loaders.load(&uri, s3, etag, claimed, &prepared.vectorizer.account).await?;
     Ok(match (loaded, known) {
         (Some(loaded), _) => {
-            reservation.set(prepared.estimated_bytes(loaded.bytes.len() as u64));
+            reservation.set(prepared.estimated_bytes(loaded.bytes.len() as u64, &document.fields));
             let original = Original::Object(&uri, loaded.etag.as_deref().unwrap_or_default());
             let made_of = kept_under(prepared, original);
             Found::Document(Box::new(DocumentSource { made_of, ..DocumentSource::object(loaded, basis) }))
@@ -273,6 +282,7 @@ mod tests {
 
     use super::super::inquiry::Inquiries;
     use super::super::job::{JobId, JobOutcome, Wake};
+    use super::super::memory::{DocumentMemory, LaneMemory};
     use super::*;
     use crate::chunk::{ChunkError, Chunker};
     use crate::config::Author;
@@ -281,7 +291,6 @@ mod tests {
     use crate::failure::Retry;
     use crate::format::Template;
     use crate::load::Loaders;
-    use crate::memory_budget::{MemoryBudget, Share};
     use crate::offload::SMALL;
     use crate::parse::Parsers;
     use crate::quota::{Account, Owner};
@@ -357,7 +366,7 @@ mod tests {
         text: String,
         task: impl AsyncFnOnce(tokio::task::JoinHandle<()>),
     ) -> JobOutcome {
-        let lane = Share::new(&MemoryBudget::new(1), Owner::default());
+        let lane = LaneMemory::new(&DocumentMemory::new(1), Owner::default());
         let (sender, outcomes) = mpsc::channel();
         let report = Report::new(JobId(1), 1, sender, Wake::new(|| ()));
         let document = Document {
@@ -369,7 +378,7 @@ mod tests {
             provenance: None,
             kept: None,
         };
-        let reservation = Reservation::new(&lane, 1);
+        let reservation = lane.hold(1);
         let expected = Arc::new(Arrivals::default()).announce();
         task(tokio::spawn(run(context(), prepared, document, expected, reservation, report))).await;
         let outcome = outcomes.recv().unwrap();

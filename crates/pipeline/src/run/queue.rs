@@ -58,7 +58,8 @@ pub trait Queue {
 
     /// Claims at most `limit` rows of a vectorizer among those that `addresses` wants, together of at most
     /// `bytes` (see [`Document::size`]); one that is larger alone is claimed alone. What is larger than a
-    /// document may be comes as [`Payload::TooLarge`](crate::document::Payload::TooLarge).
+    /// document may be comes as [`Payload::TooLarge`](crate::document::Payload::TooLarge), and what would take more memory than a
+    /// document may, with the template's columns, as [`Payload::RowTooLarge`](crate::document::Payload::RowTooLarge).
     ///
     /// The tickets are new: none of them is in flight.
     fn claim(

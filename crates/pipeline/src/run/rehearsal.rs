@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::context::Stages;
+use super::memory::{DocumentMemory, LaneMemory};
 use super::prepared::Prepared;
 use super::process::{Arrival, prepare};
 use super::progress::Progress;
 use crate::document::{Document, Payload, Ticket, Vectorizer};
 use crate::failure::Failure;
 use crate::load::Loaders;
-use crate::memory_budget::{MemoryBudget, Reservation, Share};
 use crate::parse::Parsers;
 use crate::settings::Settings;
 
@@ -19,7 +19,7 @@ use crate::settings::Settings;
 pub struct Rehearsal {
     stages: Stages,
     prepared: Arc<Prepared>,
-    memory: Arc<Share>,
+    memory: LaneMemory,
 }
 
 /// The amounts that a document comes to.
@@ -40,9 +40,9 @@ impl Rehearsal {
     pub fn new(vectorizer: &Arc<Vectorizer>, settings: &Arc<Settings>) -> Self {
         let loaders = Loaders::new(settings, None);
         let parsers = Parsers::new(settings, loaders.offload(), None);
-        let memory = MemoryBudget::new(settings.document_memory());
+        let memory = DocumentMemory::new(settings.document_memory());
         Rehearsal {
-            memory: Share::new(&memory, vectorizer.account.owner()),
+            memory: LaneMemory::new(&memory, vectorizer.account.owner()),
             prepared: Prepared::new(vectorizer),
             stages: Stages { settings: Arc::clone(settings), loaders, parsers },
         }
@@ -68,7 +68,8 @@ impl Rehearsal {
             provenance: None,
             kept: None,
         };
-        let mut reservation = Reservation::new(&self.memory, self.prepared.estimated_bytes(document.size()));
+        let estimate = self.prepared.estimated_bytes(document.text_size(), &document.fields);
+        let mut reservation = self.memory.hold(estimate);
         let step = Arc::new(Progress::default());
         match prepare(&self.stages, &self.prepared, document, &mut reservation, &step).await? {
             Arrival::Nothing | Arrival::Unchanged(..) => Ok(Rehearsed::default()),

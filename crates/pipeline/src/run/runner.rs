@@ -11,6 +11,7 @@ use super::context::{Context, Stages};
 use super::inquiry::{Inquiries, Inquiry};
 use super::job::{JobId, JobOutcome, Report, Wake};
 use super::lane::Lane;
+use super::memory::DocumentMemory;
 use super::process;
 use super::queue::{Addresses, ClaimedDocuments, Queue};
 use crate::config::Loading;
@@ -18,7 +19,6 @@ use crate::document::{Document, Payload, Ticket, Vectorizer};
 use crate::embed::{self, Arrivals, BatchServer, Expected, Groups};
 use crate::failure::Failure;
 use crate::load::Loaders;
-use crate::memory_budget::{MemoryBudget, Reservation};
 use crate::network::{self, HttpClients};
 use crate::parse::Parsers;
 use crate::s3::{self, Clients};
@@ -52,7 +52,7 @@ pub struct Runner {
     handle: Handle,
     context: Arc<Context>,
     client: HttpClients,
-    memory: Arc<MemoryBudget>,
+    memory: DocumentMemory,
     wake: Arc<Wake>,
     sender: mpsc::Sender<JobOutcome>,
     outcomes: mpsc::Receiver<JobOutcome>,
@@ -90,7 +90,7 @@ impl Runner {
         // Later there may be no descriptor left to read them with.
         network::read_trust_roots();
 
-        let memory = MemoryBudget::new(settings.document_memory());
+        let memory = DocumentMemory::new(settings.document_memory());
         let arrivals = Arc::new(Arrivals::default());
         let (sender, outcomes) = mpsc::channel();
         let (inquirer, inquiries) = mpsc::channel();
@@ -341,7 +341,8 @@ impl Runner {
         self.jobs += 1;
         let job = JobId(self.jobs);
         let ticket = document.ticket;
-        let reservation = Reservation::new(&lane.memory, lane.prepared.estimated_bytes(document.size()));
+        let estimate = lane.prepared.estimated_bytes(document.text_size(), &document.fields);
+        let reservation = lane.memory.hold(estimate);
         let report = Report::new(job, vectorizer_id, self.sender.clone(), Arc::clone(&self.wake));
 
         let prepared = Arc::clone(&lane.prepared);
@@ -375,7 +376,7 @@ impl Drop for Runner {
 fn lane<'a>(
     lanes: &'a mut HashMap<i32, Lane>,
     vectorizer: &Arc<Vectorizer>,
-    memory: &Arc<MemoryBudget>,
+    memory: &DocumentMemory,
 ) -> &'a mut Lane {
     let lane = lanes.entry(vectorizer.id).or_insert_with(|| Lane::new(vectorizer, memory));
     if !lane.prepared.serves(vectorizer) {

@@ -5,6 +5,7 @@ use crate::document::{Digest, Payload};
 use crate::failure::{Failure, Retry, Step};
 use crate::load::{LoadReservation, Loaded};
 use crate::parse::{self, Input, Parsed};
+use crate::settings::Settings;
 
 /// The document itself.
 pub(super) struct DocumentSource {
@@ -65,11 +66,12 @@ impl DocumentSource {
 }
 
 /// The address that a row holds; none if it is NULL or empty, and so there is no document, as with a text.
-pub(super) fn address(payload: Payload) -> Result<Option<String>, Failure> {
+pub(super) fn address(payload: Payload, settings: &Settings) -> Result<Option<String>, Failure> {
     match payload {
         Payload::Null => Ok(None),
         Payload::Text(uri) => Ok(Some(uri).filter(|uri| !uri.is_empty())),
         Payload::Bytes(_) => Err(no_uri("the column of addresses contains bytes, not text")),
+        Payload::RowTooLarge(size) => Err(row_too_large(size, settings)),
         Payload::TooLarge(_) => {
             Err(no_uri("the value in the column of addresses is too long for an address"))
         }
@@ -77,9 +79,10 @@ pub(super) fn address(payload: Payload) -> Result<Option<String>, Failure> {
 }
 
 /// The document that a column holds; none if there is nothing in it.
-pub(super) fn column(payload: Payload, max_size: u64) -> Result<Option<Input>, Failure> {
+pub(super) fn column(payload: Payload, settings: &Settings) -> Result<Option<Input>, Failure> {
     Ok(match payload {
-        Payload::TooLarge(size) => return Err(too_large(size, max_size)),
+        Payload::TooLarge(size) => return Err(too_large(size, settings.max_document_size)),
+        Payload::RowTooLarge(size) => return Err(row_too_large(size, settings)),
         empty if empty.is_empty() => None,
         Payload::Null => None,
         Payload::Text(text) => Some(Input::Text(text)),
@@ -97,6 +100,17 @@ fn too_large(size: u64, max_size: u64) -> Failure {
     );
     Failure::new(Step::Loading, "too_large", message, Retry::Never)
         .with_hint("Split the document, or increase pgai_rs.max_document_size.")
+}
+
+fn row_too_large(size: u64, settings: &Settings) -> Failure {
+    let message = format!(
+        "the document and the columns that the template names have {size} bytes together, more than the {} bytes of memory \
+         that a document may take",
+        settings.largest_document_memory()
+    );
+    Failure::new(Step::Loading, "too_large", message, Retry::Never).with_hint(
+        "Shorten the values of these columns, name fewer of them in the template, or increase pgai_rs.worker_memory_limit.",
+    )
 }
 
 fn no_uri(message: &str) -> Failure {

@@ -3,6 +3,7 @@
 
 mod isolation;
 mod kept;
+mod memory;
 mod owners;
 mod stores;
 #[path = "../support/mod.rs"]
