@@ -65,16 +65,11 @@ pub fn define(d: &Definer, superuser: &Definer) {
 
 /// Copies these settings into those of the pipeline.
 pub fn tell(settings: &mut Settings) {
-    settings.max_document_size = max_document_size();
+    settings.max_document_size = (number(&MAX_DOCUMENT_SIZE) as u64) << 20;
     settings.load_concurrency = number(&LOAD_CONCURRENCY);
     settings.load_timeout = millis(&LOAD_TIMEOUT);
     settings.allowed_uris = list(&ALLOWED_URIS);
     settings.s3.allowed_endpoints = list(&ALLOWED_S3_ENDPOINTS);
-}
-
-/// Returns the maximum size of a document in bytes.
-pub fn max_document_size() -> u64 {
-    (number(&MAX_DOCUMENT_SIZE) as u64) << 20
 }
 
 /// Returns the maximum number of concurrent requests to S3.

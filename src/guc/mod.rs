@@ -29,7 +29,7 @@ use pgai_rs_pipeline::settings::Settings;
 
 pub use embedding::{api_key, query_timeout};
 pub use indexing::{indexing_default, max_index_builders};
-pub use loading::{load_concurrency, max_document_size, reaches_objects, s3_anonymous, s3_endpoint_allowed};
+pub use loading::{load_concurrency, reaches_objects, s3_anonymous, s3_endpoint_allowed};
 pub use quota::{
     DAILY_BYTES_PER_DATABASE, DAILY_BYTES_PER_ROLE, DAILY_TOKENS_PER_DATABASE, DAILY_TOKENS_PER_ROLE,
     DailyLimit, max_s3_sources_per_database, max_s3_sources_per_role, max_vectorizers_per_database,

@@ -102,7 +102,16 @@ pub const COMMITS_DO_NOT_WAIT: (&CStr, &CStr) = (COMMITS_WAIT, c"off");
 /// what somebody outside is about to be told of, in a process with [`COMMITS_DO_NOT_WAIT`]. Must be called outside a
 /// transaction.
 pub fn durably<R>(f: impl FnOnce() -> R) -> R {
-    set(COMMITS_WAIT, c"on");
+    with_commits(c"on", f)
+}
+
+/// Does the same as [`durably`] without a standby being waited for. It is for what a crash of this server must not undo.
+pub fn on_disk<R>(f: impl FnOnce() -> R) -> R {
+    with_commits(c"local", f)
+}
+
+fn with_commits<R>(wait: &CStr, f: impl FnOnce() -> R) -> R {
+    set(COMMITS_WAIT, wait);
     let result = f();
     set(COMMITS_WAIT, COMMITS_DO_NOT_WAIT.1);
     result

@@ -57,6 +57,8 @@ pub struct Active {
     pub looks: Looks,
     /// The words that its older chunks are still to be given; `None` if all have some, or none are kept.
     pub filling: Option<Filling>,
+    /// The time from which rows are looked for that a worker held when it ended; `None` if there are none.
+    pub suspects_from: Option<Instant>,
     /// The mean size in bytes of the rows that were claimed last, which limits the rows of the next claim; 0
     /// if it is unknown.
     pub mean_size: u64,
@@ -130,6 +132,7 @@ impl Active {
             cursor: Cursor::default(),
             looks: Looks::default(),
             filling,
+            suspects_from: known.map_or_else(|| Some(Instant::now()), |known| known.suspects_from),
             mean_size: 0,
         })
     }

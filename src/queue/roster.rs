@@ -24,6 +24,7 @@ use super::waiting_for_batch::WaitingForBatches;
 use crate::catalog::alteration::Alteration;
 use crate::catalog::vectorizer::Entry;
 use crate::catalog::{batch, definitions, registration, vectorizer};
+use crate::guc;
 use crate::pg::database::this_database;
 use crate::pg::error::PgError;
 use crate::pg::transaction::transaction;
@@ -167,8 +168,9 @@ impl Roster {
         let mut session = SpiSession::on(&active);
         if known.is_none() {
             let batches = transaction(|| batch::times(entry.id))?;
+            let (own_leases, backoff) = (tickets.leases(), guc::retry_backoff());
             turn::allowing(WHOLE_TABLE, || {
-                recover(&mut session, &active.definition)?;
+                recover(&mut session, &active.definition, own_leases, backoff)?;
                 end_stray_waits(&mut session, &active.definition, &batches)
             })?;
         }

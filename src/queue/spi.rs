@@ -1,19 +1,20 @@
 //! The pipeline's `Queue` over SPI. It lives on the worker's main thread.
 
+mod claiming;
+
 use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pgai_rs_pipeline::document::{self, Completed, Document, Failed, Ticket};
+use pgai_rs_pipeline::document::{self, Completed, Failed, Ticket};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::run::{Addresses, ClaimedDocuments, Inquiry, Queue, Shares};
-use pgai_rs_queue::claim::{self, Claims, claim, read};
+use pgai_rs_queue::claim::Bounds;
 use pgai_rs_queue::complete::Written;
 use pgai_rs_queue::outcome::Outcome;
-use pgai_rs_queue::session::Session;
 use pgai_rs_queue::work::{Claimed, renew};
-use pgai_rs_queue::{complete, fail, gone, inbox};
+use pgai_rs_queue::{complete, fail};
 
 use super::active::Active;
 use super::conditions::Conditions;
@@ -22,12 +23,10 @@ use super::pause::Pause;
 use super::requests::Requests;
 use super::reservations::Remembered;
 use super::roster::{Roster, its_turn, report};
-use super::schedule::Schedule;
 use super::session::SpiSession;
 use super::tickets::Tickets;
 use crate::catalog::alteration::Alteration;
 use crate::guc;
-use crate::pg::connection::FEW;
 use crate::pg::error::PgError;
 use crate::pg::turn;
 
@@ -40,8 +39,28 @@ pub struct SpiQueue {
     requests: Requests,
     /// The number of claims of this process, over all vectorizers.
     claims: u64,
+    /// The time at which this process began to serve.
+    began: Instant,
     /// True if the queues were looked at in this turn.
     has_looked: bool,
+    /// The bounds of what is read of a claim, but for its own.
+    bounds: Bounds,
+}
+
+/// Returns the limits that the settings have now for rows that failed.
+fn limits() -> fail::Limits {
+    fail::Limits { retries: guc::max_retries(), backoff: guc::retry_backoff(), errors: guc::max_errors() }
+}
+
+/// Returns the bounds that the settings have now for what is read of a claim.
+fn bounds() -> Bounds {
+    let settings = guc::pipeline();
+    Bounds {
+        document: settings.max_document_size,
+        row: settings.largest_document_memory(),
+        all: settings.document_memory(),
+        chunks: settings.existing_chunks(),
+    }
 }
 
 impl SpiQueue {
@@ -55,7 +74,9 @@ impl SpiQueue {
             counters: SharedCounters::default(),
             requests: Requests::default(),
             claims: 0,
+            began: Instant::now(),
             has_looked: false,
+            bounds: bounds(),
         }
     }
 
@@ -106,6 +127,7 @@ impl SpiQueue {
 
     /// Has all vectorizers read again, because settings such as API keys may have changed.
     pub fn forget_settings(&mut self) {
+        self.bounds = bounds();
         self.roster.forget_settings();
     }
 
@@ -175,76 +197,6 @@ impl SpiQueue {
         std::mem::take(&mut self.has_looked) && self.roster.has_wanted_changes()
     }
 
-    fn claim_rows(
-        &mut self,
-        id: i32,
-        limit: usize,
-        bytes: u64,
-        addresses: &Addresses,
-    ) -> Result<ClaimedDocuments, PgError> {
-        let Some(active) = self.roster.get(id) else { return Ok(ClaimedDocuments::default()) };
-        let largest = guc::max_document_size();
-        let mut wanted = claim::Request {
-            rows: active.likely_to_fit(bytes).min(limit as u64) as i64,
-            bytes,
-            largest,
-            addresses,
-            lease: self.tickets.next_lease(),
-            duration: guc::lease_duration(),
-        };
-        let v = &active.definition;
-        let unpeeked = active.looks.has_changed();
-        let began = Instant::now();
-        let (folds_more, claims, tickets, mut found) = SpiSession::on(active).transaction(|s| {
-            s.as_owner_unchanged(|s| {
-                let folded = inbox::fold(s, v, &active.cursor)?;
-                // Most often there is nothing else, and the statement need not be planned for more.
-                if !folded.more && folded.rows <= FEW as i64 && active.looks.was_all() {
-                    wanted.rows = wanted.rows.min(FEW as i64);
-                }
-                let mut claims = claim(s, v, &wanted)?;
-                let tickets = self.tickets.issue(claims.rows.len());
-                let found = read(s, v, &active.shared, &mut claims.rows, &tickets, largest)?;
-                Ok((folded.more, claims, tickets, found))
-            })
-        })?;
-        let more = self.claimed(id, began, &claims, folds_more);
-
-        let mut documents = Vec::with_capacity(found.len());
-        let mut missing = Vec::new();
-        for (index, (ticket, row)) in tickets.into_iter().zip(claims.rows).enumerate() {
-            match found.remove(&index) {
-                Some(document) => {
-                    self.tickets.add(ticket, row);
-                    documents.push(document);
-                }
-                None => missing.push(row),
-            }
-        }
-        // The pipeline gets nothing, and would not ask again before it is woken.
-        if documents.is_empty() && (folds_more || unpeeked || !missing.is_empty()) {
-            self.roster.next.within(Duration::ZERO);
-        }
-
-        self.settle_gone(id, &missing);
-        if let Some(active) = self.roster.get_mut(id) {
-            let total: u64 = documents.iter().map(Document::size).sum();
-            active.mean_size = total.checked_div(documents.len() as u64).unwrap_or_default();
-        }
-        Ok(ClaimedDocuments { documents, more })
-    }
-
-    /// Takes in what is known of a vectorizer's queue after a claim. Returns whether there may be more now. One with a schedule
-    /// is looked at once more, for its run ends when nothing is found.
-    fn claimed(&mut self, id: i32, began: Instant, claims: &Claims, folds_more: bool) -> bool {
-        let Some(active) = self.roster.get_mut(id) else { return false };
-        let is_drained = !folds_more && active.schedule == Schedule::Always;
-        let next = claims.next.filter(|_| is_drained).map(|next| next.min(guc::poll_interval()));
-        active.looks.claimed(began, claims.rows.len(), next);
-        next.into_iter().for_each(|next| self.roster.next.within(next));
-        next.is_none()
-    }
-
     /// Writes documents of a vectorizer. Those whose claims were dropped are left out.
     fn write(&self, id: i32, done: &[Completed]) -> Result<Written, PgError> {
         let Some(active) = self.roster.get(id) else { return Ok(Written::default()) };
@@ -262,29 +214,7 @@ impl SpiQueue {
         let Some(active) = self.roster.get(id) else { return Ok(()) };
         let known: Vec<(&Claimed, &Failure)> =
             failed.iter().filter_map(|f| Some((self.tickets.get(f.ticket)?, &f.failure))).collect();
-        let limits = fail::Limits {
-            retries: guc::max_retries(),
-            backoff: guc::retry_backoff(),
-            errors: guc::max_errors(),
-        };
-        fail::fail(&mut SpiSession::on(active), &active.definition, &active.shared, &known, &limits)
-    }
-
-    /// Settles rows that were not found when they were claimed. If that fails, their leases run out, and they
-    /// are found gone again; the others go on.
-    fn settle_gone(&mut self, id: i32, missing: &[Claimed]) {
-        let Some(active) = self.roster.get_mut(id).filter(|_| !missing.is_empty()) else { return };
-        active.looks.forget();
-        let Err(error) = gone::settle(&mut SpiSession::on(active), &active.definition, missing) else {
-            return;
-        };
-
-        let action = "settle deleted rows of";
-        if error.is_costly() {
-            self.roster.pause(id, action, &error);
-        } else {
-            report(&active.vectorizer.name, action, &error);
-        }
+        fail::fail(&mut SpiSession::on(active), &active.definition, &active.shared, &known, &limits())
     }
 }
 

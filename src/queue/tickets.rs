@@ -9,19 +9,30 @@ use pgai_rs_queue::work::Claimed;
 pub struct Tickets {
     claimed: HashMap<Ticket, Claimed>,
     last_ticket: u64,
+    first_lease: i64,
     last_lease: i64,
 }
 
 impl Tickets {
     /// Returns a set without claims, whose leases count from `seed`.
     pub fn new(seed: i64) -> Self {
-        Tickets { claimed: HashMap::new(), last_ticket: 0, last_lease: seed }
+        Tickets { claimed: HashMap::new(), last_ticket: 0, first_lease: seed, last_lease: seed }
     }
 
     /// Returns a lease that was not used before.
     pub fn next_lease(&mut self) -> i64 {
         self.last_lease = self.last_lease.wrapping_add(1);
         self.last_lease
+    }
+
+    /// Returns the first and the last of the leases that were used. No earlier process had any of them.
+    pub fn leases(&self) -> (i64, i64) {
+        (self.first_lease, self.last_lease)
+    }
+
+    /// Returns whether rows are in flight that a worker held when it ended.
+    pub fn has_suspects(&self) -> bool {
+        self.claimed.values().any(|claimed| claimed.is_suspect)
     }
 
     /// Returns as many new tickets.

@@ -38,6 +38,7 @@ pub mod session;
 pub mod sql;
 pub mod statements;
 pub mod store;
+pub mod suspects;
 pub mod tables;
 pub mod text;
 pub mod unheld;

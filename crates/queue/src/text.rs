@@ -6,6 +6,7 @@ use pgai_rs_pipeline::document::{Digest, Document, Kept, TextToKeep};
 use pgai_rs_pipeline::parse::{KeptText, Parsed};
 use pgai_rs_pipeline::run::wants_text;
 
+use crate::claim::{Bounds, clamped};
 use crate::definition::Definition;
 use crate::key::{GivenKeys, KeyValues};
 use crate::session::{Connection, Param};
@@ -14,20 +15,20 @@ use crate::tables::Texts;
 use crate::work::{Claimed, index};
 
 /// Adds to documents what is kept of their texts, and the texts of those that may need them. `keys` are those of
-/// `claimed`, and the documents are by their index in it. A text of more than `largest` bytes counts as none.
+/// `claimed`, and the documents are by their index in it. A text that is larger than a document may be counts as none.
 pub fn read<C: Connection>(
     connection: &mut C,
     v: &Definition,
     keys: &GivenKeys<'_>,
     claimed: &[Claimed],
     documents: &mut HashMap<usize, Document>,
-    largest: i64,
+    bounds: Bounds,
 ) -> Result<(), C::Error> {
     if v.texts != Texts::Kept {
         return Ok(());
     }
     let mut args = keys.params();
-    args.push(Param::Int8(largest));
+    args.push(Param::Int8(clamped(bounds.document)));
     let known = connection.query(&text::known(v), &args, |row| {
         // What is no digest, for somebody has written there, is as good as nothing.
         let made_of: Option<Digest> = row.get::<Vec<u8>>(2)?.try_into().ok();
@@ -42,7 +43,7 @@ pub fn read<C: Connection>(
             wanted.push((index, &claim.key));
         }
     }
-    for (index, parsed) in read_texts(connection, v, &wanted, largest)? {
+    for (index, parsed) in read_texts(connection, v, &wanted, bounds)? {
         if let Some(kept) = documents.get_mut(&index).and_then(|document| document.kept.as_mut()) {
             kept.parsed = Some(parsed);
         }
@@ -50,22 +51,27 @@ pub fn read<C: Connection>(
     Ok(())
 }
 
-/// Returns the texts of keys, each with its number.
+/// The number of times the bytes of a claim that its texts may have with their outlines, of which the claim has counted the bytes
+/// that are stored.
+const UNPACKED: u64 = 2;
+
+/// Returns the texts of keys, each with its number, as far as they are not too many bytes.
 fn read_texts<C: Connection>(
     connection: &mut C,
     v: &Definition,
     wanted: &[(usize, &KeyValues)],
-    largest: i64,
+    bounds: Bounds,
 ) -> Result<Vec<(usize, Parsed)>, C::Error> {
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
     let keys = v.keys(wanted.iter().map(|(_, key)| *key));
     let mut args = keys.params();
-    args.push(Param::Int8(largest));
+    let all = bounds.all.max(bounds.document).saturating_mul(UNPACKED);
+    args.extend([bounds.document, all].map(|bytes| Param::Int8(clamped(bytes))));
     let found = connection.query(&text::read(v), &args, |row| {
-        let outline: String = row.get(3)?;
-        Ok((index(row)?, KeptText::read(row.get(2)?, &outline)))
+        let kept = row.get_opt::<String>(2)?.zip(row.get_opt::<String>(3)?);
+        Ok((index(row)?, kept.and_then(|(text, outline)| KeptText::read(text, &outline))))
     })?;
     let numbered = |(at, kept): (usize, Option<KeptText>)| Some((wanted.get(at)?.0, kept?.parsed));
     Ok(found.into_iter().filter_map(numbered).collect())

@@ -12,7 +12,7 @@ use pgai_rs_pipeline::document::{
 };
 use pgai_rs_pipeline::parse::Parsed;
 use pgai_rs_pipeline::run::Addresses;
-use pgai_rs_queue::claim::{self, Request};
+use pgai_rs_queue::claim::{self, Bounds, Request};
 use pgai_rs_queue::cursor::Cursor;
 use pgai_rs_queue::outcome::Outcome;
 use pgai_rs_queue::session::Session;
@@ -29,6 +29,7 @@ const MADE_OF: [u8; 32] = [7; 32];
 
 /// The largest document that is read, in bytes.
 const LARGEST: u64 = 1_000;
+const BOUNDS: Bounds = Bounds { document: LARGEST, row: 1_000_000, all: 10_000, chunks: 1_000 };
 
 /// A source of documents whose texts are kept.
 struct Queue {
@@ -63,6 +64,7 @@ impl Queue {
             addresses: &Addresses::Any,
             lease: self.leases,
             duration: Duration::from_secs(600),
+            suspects: false,
         };
         let claim = |s: &mut ClientSession| {
             inbox::fold(s, v, &cursor)?;
@@ -76,9 +78,9 @@ impl Queue {
     fn read(&mut self, claimed: &mut [Claimed]) -> Vec<Document> {
         let tickets: Vec<Ticket> = (0..claimed.len() as u64).map(Ticket).collect();
         let (v, shared) = (&self.source.definition, &self.vectorizer);
-        let read = |s: &mut ClientSession| claim::read(s, v, shared, claimed, &tickets, LARGEST);
-        let documents = self.session.transaction(|s| s.as_owner(read)).unwrap();
-        let mut documents: Vec<Document> = documents.into_values().collect();
+        let read = |s: &mut ClientSession| claim::read(s, v, shared, claimed, &tickets, BOUNDS);
+        let found = self.session.transaction(|s| s.as_owner(read)).unwrap();
+        let mut documents: Vec<Document> = found.documents.into_values().collect();
         documents.sort_by_key(|document| document.ticket);
         documents
     }
@@ -159,6 +161,22 @@ fn the_sizes_of_texts_count_before_they_are_read() {
     let mut claimed = q.claimed(800);
     assert_eq!(claimed.len(), 2);
     assert_eq!(q.read(&mut claimed).into_iter().filter_map(|document| document.kept).count(), 0);
+}
+
+#[test]
+fn a_text_whose_outline_is_larger_than_it_looks_counts_as_none() {
+    let mut q = queue!();
+    q.keep(&[new("one"), new("two")]);
+    // Compressed, it takes less than a document may.
+    let forged = "UPDATE _vectorizer_origin_1
+                  SET parsed_outline = jsonb_set(parsed_outline, '{metadata,title}', to_jsonb(repeat('x', 30000)))
+                  WHERE id = 2";
+    q.user.batch_execute(forged).unwrap();
+    let size = q.user.query_one("SELECT max(pg_column_size(parsed_outline)) FROM _vectorizer_origin_1", &[]);
+    assert!(size.unwrap().get::<_, i32>(0) < 900);
+    let mut claimed = q.claimed(u64::MAX);
+    let read: Vec<_> = q.read(&mut claimed).into_iter().map(|document| document.kept).collect();
+    assert_eq!(read, [kept("one"), Some(Kept { made_of: MADE_OF, parsed: None })]);
 }
 
 #[test]

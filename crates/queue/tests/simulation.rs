@@ -202,7 +202,7 @@ fn a_statement_that_does_otherwise_would_be_found() {
         // `lock` does not lock.
         ("FOR KEY SHARE OF s SKIP LOCKED", ""),
         // `recover` leaves what is held.
-        ("WHERE w.\"leased_by\" = $1 OR", "WHERE false AND"),
+        ("(w.\"leased_by\" = $1 OR", "(false AND"),
         // `forget_failed` forgets nothing.
         ("WHERE f.\"id\" OPERATOR(pg_catalog.=) k.k0", "WHERE false"),
     ];

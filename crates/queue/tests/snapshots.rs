@@ -10,7 +10,7 @@ use std::path::Path;
 
 use pgai_rs_queue::definition::{Definition, Target};
 use pgai_rs_queue::sql::trigger::Followers;
-use pgai_rs_queue::sql::{column, inbox, provenance, source, store, text, trigger, words, work};
+use pgai_rs_queue::sql::{column, inbox, provenance, source, store, suspects, text, trigger, words, work};
 use pgai_rs_queue::tables::{Remembered, Texts, definitions as table_definitions};
 
 /// All statements of a vectorizer, with their names.
@@ -24,7 +24,9 @@ fn statements(v: &Definition) -> Vec<(String, String)> {
         ("work::release", work::release(v)),
         ("work::postpone", work::postpone(v)),
         ("work::renew", work::renew(v)),
-        ("work::recover", work::recover(v)),
+        ("suspects::recover", suspects::recover(v)),
+        ("suspects::next", suspects::next(v)),
+        ("suspects::mark", suspects::mark(v)),
         ("work::resume", work::resume(v)),
         ("work::forget_failed", work::forget_failed(v)),
         ("work::set_aside", work::set_aside(v)),

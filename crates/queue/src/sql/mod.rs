@@ -23,6 +23,7 @@ pub mod partitions;
 pub mod provenance;
 pub mod source;
 pub mod store;
+pub mod suspects;
 pub mod text;
 pub mod trigger;
 pub mod words;

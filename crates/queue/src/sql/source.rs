@@ -1,29 +1,49 @@
 //! The rows of the source: their documents, and locks on them.
 
+use std::collections::BTreeSet;
+
 use crate::definition::{Definition, Field, Sampled, Target};
 use crate::quote::ident;
 
 /// Reads the source rows of keys: `ord`, the payload as text or bytes, its size in bytes, the template's
-/// columns. Then `$n`: the size beyond which a payload is not read.
+/// columns. Then `$n`: the size beyond which a payload is not read, the size of a row beyond which nothing of it is read, and
+/// that of all rows together. The last two columns say whether the row was read, and have the size of the first row.
+///
+/// The rows are read in their order, up to the first with which there would be too many bytes: sizes in a claim are
+/// estimates, for of what is compressed it is not known how large it is.
 pub fn read(v: &Definition) -> String {
-    let mut columns = vec!["k.ord".to_owned()];
-    columns.extend(document(&v.loaded, v.by_address, &v.fields, v.key.len() + 1));
+    let [document_limit, row_limit, limit] = [1, 2, 3].map(|n| format!("${}", v.key.len() + n));
+    let is_first = "s.\"place of pgai_rs\" = 1";
+    let is_read = format!("s.\"size of pgai_rs\" <= CASE WHEN {is_first} THEN {row_limit} ELSE {limit} END");
+    let mut columns = vec!["s.\"ord of pgai_rs\"".to_owned()];
+    let values = document(&v.loaded, v.by_address, &v.fields, &document_limit);
+    columns.extend(values.iter().map(|value| format!("CASE WHEN {is_read} THEN {value} END")));
+    columns.extend([is_read, format!("CASE WHEN {is_first} THEN s.\"size of pgai_rs\" END")]);
 
+    // Sums are made once, and not for each column: a template may name more than a thousand.
+    let named: BTreeSet<String> = [&v.loaded].into_iter().chain(&v.fields).map(column).collect();
     format!(
-        "SELECT {columns} FROM {given} k JOIN {source} s ON {same}",
+        "SELECT {columns}
+         FROM (SELECT k.ord AS \"ord of pgai_rs\", {named},
+                      (sum({size}) OVER so_far)::int8 AS \"size of pgai_rs\",
+                      row_number() OVER so_far AS \"place of pgai_rs\"
+               FROM {given} k JOIN {source} s ON {same}
+               WINDOW so_far AS (ORDER BY k.ord ROWS UNBOUNDED PRECEDING)) s",
         columns = columns.join(", "),
+        named = named.into_iter().collect::<Vec<_>>().join(", "),
+        size = read_size(&v.loaded, &v.fields, &document_limit, &row_limit),
         given = v.key.given(&[]),
         source = v.source,
         same = v.key.same_given("s"),
     )
 }
 
-/// Returns the columns of a document of a row `s`: the payload as text or bytes, which is not read beyond the size of parameter
-/// `limit`, its size in bytes, and the template's columns.
-fn document(loaded: &Field, by_address: bool, fields: &[Field], limit: usize) -> Vec<String> {
+/// Returns the columns of a document of a row `s`: the payload as text or bytes, which is not read beyond a size, its size in
+/// bytes, and the template's columns.
+fn document(loaded: &Field, by_address: bool, fields: &[Field], limit: &str) -> Vec<String> {
     let value = column(loaded);
     let size = stored_size(loaded);
-    let payload = |kind: &str| format!("CASE WHEN {size} <= ${limit} THEN {value}::{kind} END");
+    let payload = |kind: &str| format!("CASE WHEN {size} <= {limit} THEN {value}::{kind} END");
     let (text, bytes) = match (by_address, loaded.type_name.as_str()) {
         (false, "bytea") => ("NULL::text".to_owned(), payload("bytea")),
         _ => (payload("text"), "NULL::bytea".to_owned()),
@@ -48,13 +68,10 @@ pub fn weigh(sampled: &Sampled<'_>, part: f64) -> String {
 /// and its document as [`read`] does, whose payload is not read beyond the size `$2`. Of the same `part` of the source's pages as
 /// [`weigh`] looks at. The last column says whether the row was read: not after the first ones have `$4` bytes together.
 pub fn sample(sampled: &Sampled<'_>, part: f64) -> String {
-    let payload = stored_size(sampled.loaded);
-    let mut sizes = vec![format!("CASE WHEN {payload} <= $2 THEN {} ELSE 0 END", read_size(sampled.loaded))];
-    sizes.extend(sampled.fields.iter().map(|field| format!("coalesce({}, 0)", read_size(field))));
-    let sizes = sizes.join(" + ");
+    let sizes = read_size(sampled.loaded, sampled.fields, "$2", "$4");
     let is_read = format!("sum({sizes}) OVER (ROWS UNBOUNDED PRECEDING) <= $4");
     let mut columns = vec![weight(sampled)];
-    let values = document(sampled.loaded, sampled.by_address, sampled.fields, 2);
+    let values = document(sampled.loaded, sampled.by_address, sampled.fields, "$2");
     columns.extend(values.iter().map(|value| format!("CASE WHEN {is_read} THEN {value} END")));
     columns.push(is_read);
     format!(
@@ -118,12 +135,12 @@ pub fn present(v: &Definition) -> String {
     )
 }
 
-/// Returns an expression for the size in bytes of the document of a row `s`, which does not read it. A payload
-/// beyond the limit counts as zero, because it will not be read.
+/// Returns an expression for the size in bytes of the document of a row `s`, which does not read it: what is compressed counts
+/// as the most that it may come to. A payload beyond the limit counts as zero, because it will not be read.
 pub fn document_size(v: &Definition, limit: &str) -> String {
-    let payload = stored_size(&v.loaded);
-    let mut sizes = vec![format!("CASE WHEN {payload} <= {limit} THEN {payload} ELSE 0 END")];
-    sizes.extend(v.fields.iter().map(|field| format!("coalesce({}, 0)", stored_size(field))));
+    let mut sizes =
+        vec![format!("CASE WHEN {} <= {limit} THEN {} ELSE 0 END", stored_size(&v.loaded), most(&v.loaded))];
+    sizes.extend(v.fields.iter().map(|field| format!("coalesce({}{}, 0)", most(field), written_out(field))));
     sizes.join(" + ")
 }
 
@@ -132,25 +149,88 @@ fn column(field: &Field) -> String {
     format!("s.{}", ident(&field.name))
 }
 
+/// Returns whether Postgres knows the size of a value without reading what is out of line or compressed.
+fn is_sized(field: &Field) -> bool {
+    matches!(field.type_name.as_str(), "text" | "varchar" | "bpchar" | "bytea")
+}
+
 /// Returns an expression for a value's size in bytes, which Postgres knows without reading what is out of
 /// line or compressed. For other types than strings and `bytea` it is the stored size.
 fn stored_size(field: &Field) -> String {
     let value = column(field);
-    match field.type_name.as_str() {
-        "text" | "varchar" | "bpchar" | "bytea" => format!("octet_length({value})::int8"),
-        _ => format!("pg_column_size({value})::int8"),
+    match is_sized(field) {
+        true => format!("octet_length({value})::int8"),
+        false => format!("pg_column_size({value})::int8"),
     }
 }
 
-/// Returns an expression for a value's size in bytes as it is read. A compressed value of another type than a string has up to
-/// hundreds of times the bytes that are stored, and is read for their number.
-fn read_size(field: &Field) -> String {
+/// The largest number of bytes that one is unpacked to: LZ4's format allows no more, and that of `pglz` a third.
+const MOST_UNPACKED: u32 = 255;
+
+/// Returns an expression for the most bytes that a value may come to once it is unpacked, which does not read it.
+fn most(field: &Field) -> String {
     let (value, stored) = (column(field), stored_size(field));
-    match field.type_name.as_str() {
-        "text" | "varchar" | "bpchar" | "bytea" => stored,
-        _ => format!(
-            "CASE WHEN pg_column_compression({value}) IS NULL THEN {stored} ELSE octet_length({value}::text)::int8 END"
+    match is_sized(field) || is_small(field) {
+        true => stored,
+        false => format!(
+            "{stored} * CASE WHEN pg_column_compression({value}) IS NULL THEN 1 ELSE {MOST_UNPACKED} END"
         ),
+    }
+}
+
+/// Returns the factor by which a template's column may be longer as a text than its value: a byte takes up to four characters.
+fn written_out(field: &Field) -> &'static str {
+    if field.type_name == "bytea" { " * 4" } else { "" }
+}
+
+/// The largest number of bytes of a small value, written out.
+const SMALL: u32 = 64;
+
+/// Returns whether a value's type has none that are longer than [`SMALL`].
+fn is_small(field: &Field) -> bool {
+    let small = [
+        "bool",
+        "int2",
+        "int4",
+        "int8",
+        "float4",
+        "float8",
+        "uuid",
+        "date",
+        "time",
+        "timetz",
+        "timestamp",
+        "timestamptz",
+        "inet",
+        "cidr",
+    ];
+    small.contains(&field.type_name.as_str())
+}
+
+/// Returns an expression for the size in bytes of what is read of a row `s`. A payload beyond the size `document` is not read.
+/// Of a row that is larger than `row` as it is stored, that size is returned, and nothing of it is unpacked.
+fn read_size(loaded: &Field, fields: &[Field], document: &str, row: &str) -> String {
+    let payload = stored_size(loaded);
+    let sizes = |size: &dyn Fn(&Field) -> String| {
+        let of_field = |field| format!("coalesce({}{}, 0)", size(field), written_out(field));
+        let of_payload = format!("CASE WHEN {payload} <= {document} THEN {} ELSE 0 END", size(loaded));
+        [of_payload].into_iter().chain(fields.iter().map(of_field)).collect::<Vec<_>>().join(" + ")
+    };
+    let stored = sizes(&|field| if is_small(field) { format!("{SMALL}") } else { stored_size(field) });
+    let text = sizes(&text_size);
+    if stored == text {
+        return text;
+    }
+    format!("CASE WHEN {stored} > {row} THEN {stored} ELSE {text} END")
+}
+
+/// Returns an expression for a value's size in bytes as a text. What is no string is made one for the sake of the number: a
+/// compressed value has up to hundreds of times the bytes that are stored, and a number's digits have thousands of times.
+fn text_size(field: &Field) -> String {
+    match (is_small(field), is_sized(field)) {
+        (true, _) => format!("{SMALL}"),
+        (_, true) => stored_size(field),
+        _ => format!("octet_length({}::text)::int8", column(field)),
     }
 }
 

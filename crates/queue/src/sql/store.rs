@@ -2,13 +2,17 @@
 
 use crate::definition::Definition;
 
-/// Returns the chunks that the store has of keys: `ord`, UUID, seq, digest.
+/// Returns the chunks that the store has of keys: `ord`, UUID, seq, digest. Then `$n`: the largest number of chunks, and
+/// the size in bytes beyond which a chunk is not read: it has no digest.
 pub fn existing(v: &Definition, store: &str) -> String {
     format!(
-        "SELECT k.ord, s.embedding_uuid, s.chunk_seq, sha256(convert_to(s.chunk, 'UTF8'))
-         FROM {given} k JOIN {store} s ON {same} ORDER BY k.ord, s.chunk_seq",
+        "SELECT k.ord, s.embedding_uuid, s.chunk_seq,
+                CASE WHEN octet_length(s.chunk) <= ${largest} THEN sha256(convert_to(s.chunk, 'UTF8')) END
+         FROM {given} k JOIN {store} s ON {same} ORDER BY k.ord, s.chunk_seq LIMIT ${most}",
         given = v.key.given(&[]),
         same = v.key.same_given("s"),
+        most = v.key.len() + 1,
+        largest = v.key.len() + 2,
     )
 }
 

@@ -19,17 +19,22 @@ pub fn known(v: &Definition) -> String {
     )
 }
 
-/// Returns the texts of keys: `ord`, text, outline. Then `$n`: the size in bytes beyond which a text is not read.
+/// Returns the texts of keys: `ord`, text, outline. Then `$n`: the size in bytes beyond which a text is not read, and that of
+/// all together, beyond which they are NULL.
 pub fn read(v: &Definition) -> String {
+    let (text, outline) = (v.own.name("parsed_text"), v.own.name("parsed_outline"));
+    // Stored, an outline may be compressed.
+    let size = format!("octet_length(o.{text})::int8 + octet_length(o.{outline}::text)");
+    let is_read =
+        format!("sum({size}) OVER (ORDER BY k.ord ROWS UNBOUNDED PRECEDING) <= ${}", v.key.len() + 2);
     format!(
-        "SELECT k.ord, o.{text}, o.{outline}::text FROM {given} k JOIN {origin} o ON {same}
-         WHERE o.{text} IS NOT NULL AND o.{outline} IS NOT NULL AND {size} <= ${limit}",
-        text = v.own.name("parsed_text"),
-        outline = v.own.name("parsed_outline"),
+        "SELECT k.ord, CASE WHEN {is_read} THEN o.{text} END, CASE WHEN {is_read} THEN o.{outline}::text END
+         FROM {given} k JOIN {origin} o ON {same}
+         WHERE o.{text} IS NOT NULL AND o.{outline} IS NOT NULL AND {stored} <= ${limit}",
         given = v.key.given(&[]),
         origin = v.tables.origin,
         same = v.key.same_given("o"),
-        size = stored_size(v),
+        stored = stored_size(v),
         limit = v.key.len() + 1,
     )
 }

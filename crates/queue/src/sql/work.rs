@@ -2,25 +2,25 @@
 
 use crate::definition::Definition;
 use crate::quote::ident;
-use crate::sql::{source, text};
+use crate::sql::{source, suspects, text};
 use crate::tables::Texts;
 
 /// Claims rows. Returns their generations, attempts and keys, and with each the number of rows that were due, up to the
-/// limit, and in how many milliseconds the next one is that was not. `$1`: the row limit, `$2`: the lease's duration in seconds, `$3`: the lease, `$4`: the
+/// limit, in how many milliseconds the next one is that was not, and its place among them. `$1`: the row limit, `$2`: the lease's duration in seconds, `$3`: the lease, `$4`: the
 /// holder's process id, `$5`: the limit for all bytes together, `$6`: the limit for the bytes of a document
-/// that is read.
+/// that is read, `$7`: true for suspects, a few of them, false for all other rows.
 pub fn claim(v: &Definition) -> String {
     claim_if(v, "true")
 }
 
-/// Claims rows by the prefixes of their addresses. Parameters are as for [`claim`], and `$7`: the prefixes,
-/// `$8`: true for rows with one of them, false for rows with none.
+/// Claims rows by the prefixes of their addresses. Parameters are as for [`claim`], and `$8`: the prefixes,
+/// `$9`: true for rows with one of them, false for rows with none.
 ///
 /// A row that is gone begins with none. The address is looked up for each row in the order in which they are
 /// due, instead of a join, because the first matching rows are enough.
 pub fn claim_among(v: &Definition) -> String {
     let address = format!(
-        "coalesce((SELECT s.{}::text ^@ ANY ($7) FROM {} s WHERE {}), false) = $8",
+        "coalesce((SELECT s.{}::text ^@ ANY ($8) FROM {} s WHERE {}), false) = $9",
         ident(&v.loaded.name),
         v.source,
         v.key.same("w", "s"),
@@ -32,20 +32,23 @@ pub fn claim_among(v: &Definition) -> String {
 fn claim_if(v: &Definition, condition: &str) -> String {
     format!(
         "WITH due AS (
-             SELECT {w_names}, w.{available_at} FROM {work} w WHERE w.{available_at} <= now() AND {condition}
+             SELECT {w_names}, w.{available_at}, w.{attempts} FROM {work} w
+             WHERE w.{available_at} <= now() AND {is_suspect} = $7 AND {condition}
              ORDER BY w.{available_at} LIMIT $1 FOR UPDATE OF w SKIP LOCKED),
          sized AS (
              SELECT {d_names}, row_number() OVER due_first AS \"place of pgai_rs\",
-                    sum({size}) OVER due_first AS \"size of pgai_rs\"
+                    sum({size}) OVER due_first AS \"size of pgai_rs\",
+                    max(d.{attempts}) OVER due_first AS \"tries of pgai_rs\"
              FROM due d LEFT JOIN {source} s ON {d_is_s}{kept}
              WINDOW due_first AS (ORDER BY d.{available_at} ROWS UNBOUNDED PRECEDING))
          UPDATE {work} w
          SET {attempts} = w.{attempts} + 1, {lease} = $3, {leased_by} = $4,
              {available_at} = now() + make_interval(secs => $2)
          FROM sized z WHERE {w_is_z} AND (z.\"size of pgai_rs\" <= $5 OR z.\"place of pgai_rs\" = 1)
+             AND (NOT $7 OR {is_one_of_few})
          RETURNING w.{generation}, w.{attempts}, {as_text}, (SELECT count(*) FROM due),
              (SELECT ceil(extract(epoch FROM min(l.{available_at}) - now()) * 1000)::int8
-              FROM {work} l WHERE l.{available_at} > now())",
+              FROM {work} l WHERE l.{available_at} > now()), z.\"place of pgai_rs\"",
         work = v.tables.work,
         source = v.source,
         available_at = v.own.name("available_at"),
@@ -60,6 +63,8 @@ fn claim_if(v: &Definition, condition: &str) -> String {
         kept = kept(v),
         w_is_z = v.key.same("w", "z"),
         as_text = v.key.as_text("w"),
+        is_suspect = suspects::is_suspect(v),
+        is_one_of_few = suspects::is_one_of_few("z.\"place of pgai_rs\"", "z.\"tries of pgai_rs\""),
     )
 }
 
@@ -225,21 +230,6 @@ pub fn renew(v: &Definition) -> String {
         given = v.key.given(&[("lease", "int8")]),
         same = v.key.same_given("w"),
         lease = v.own.name("lease"),
-    )
-}
-
-/// Releases the rows that dead workers hold, or an earlier process with this one's id. `$1`: the process id.
-pub fn recover(v: &Definition) -> String {
-    format!(
-        "UPDATE {work} w SET {lease} = NULL, {leased_by} = NULL, {available_at} = now()
-         WHERE w.{leased_by} = $1 OR (w.{leased_by} IS NOT NULL AND NOT EXISTS (
-             SELECT FROM pg_stat_get_activity(NULL) a
-             JOIN pg_database d ON d.oid = a.datid AND d.datname = current_database()
-             WHERE a.pid = w.{leased_by}))",
-        work = v.tables.work,
-        lease = v.own.name("lease"),
-        leased_by = v.own.name("leased_by"),
-        available_at = v.own.name("available_at"),
     )
 }
 

@@ -28,6 +28,10 @@ use crate::support::vectorizer::{create_errors, vectorizer};
 /// The time for which anything is waited for. Nothing here has to wait for long.
 const LONGEST: Duration = Duration::from_secs(300);
 
+/// The bounds of what is read, which nothing here comes near.
+const BOUNDS: claim::Bounds =
+    claim::Bounds { document: 1_000, row: 1_000_000, all: 1_000_000, chunks: 1_000 };
+
 /// A part of a statement, and what stands there instead.
 pub type Mistake = Option<(&'static str, &'static str)>;
 
@@ -177,7 +181,10 @@ impl Works {
             Order::Complete => self.complete(),
             Order::Postpone => self.fail(Retry::Backoff),
             Order::SetAside => self.fail(Retry::Never),
-            Order::Recover => work::recover(&mut self.session, &self.source.definition),
+            Order::Recover => {
+                let at_once = (Duration::ZERO, Duration::ZERO);
+                work::recover(&mut self.session, &self.source.definition, (1, 0), at_once)
+            }
             Order::Die => Err(died()),
         }
     }
@@ -193,12 +200,16 @@ impl Works {
             addresses: &Addresses::Any,
             lease,
             duration: Duration::from_secs(3_600),
+            suspects: false,
         };
         let (mut claimed, mut found) = session.transaction(|s| {
             s.as_owner(|s| {
                 inbox::fold(s, v, cursor)?;
-                let mut claimed = claim::claim(s, v, &wanted)?.rows;
-                let found = claim::read(s, v, vectorizer, &mut claimed, &[Ticket(0)], 1_000)?;
+                let mut claimed = claim::claim(s, v, &Request { suspects: true, ..wanted })?.rows;
+                if claimed.is_empty() {
+                    claimed = claim::claim(s, v, &wanted)?.rows;
+                }
+                let found = claim::read(s, v, vectorizer, &mut claimed, &[Ticket(0)], BOUNDS)?.documents;
                 s.require_unchanged()?;
                 Ok((claimed, found))
             })

@@ -18,20 +18,23 @@ SELECT count(*), ((max(place)::text::point)[0])::int8, pg_relation_size('"public
 
 -- work::claim
 WITH due AS (
-SELECT w."tenant ""of""", w."created_at", w."available_at" FROM "public"."_vectorizer_work_2" w WHERE w."available_at" <= now() AND true
+SELECT w."tenant ""of""", w."created_at", w."available_at", w."attempts" FROM "public"."_vectorizer_work_2" w
+WHERE w."available_at" <= now() AND (w."leased_by" IS NOT DISTINCT FROM 0) = $7 AND true
 ORDER BY w."available_at" LIMIT $1 FOR UPDATE OF w SKIP LOCKED),
 sized AS (
 SELECT d."tenant ""of""", d."created_at", row_number() OVER due_first AS "place of pgai_rs",
-sum(CASE WHEN octet_length(s."uri")::int8 <= $6 THEN octet_length(s."uri")::int8 ELSE 0 END) OVER due_first AS "size of pgai_rs"
+sum(CASE WHEN octet_length(s."uri")::int8 <= $6 THEN octet_length(s."uri")::int8 ELSE 0 END) OVER due_first AS "size of pgai_rs",
+max(d."attempts") OVER due_first AS "tries of pgai_rs"
 FROM due d LEFT JOIN "public"."events" s ON d."tenant ""of""" OPERATOR(pg_catalog.=) s."tenant ""of""" AND d."created_at" OPERATOR(pg_catalog.=) s."created_at"
 WINDOW due_first AS (ORDER BY d."available_at" ROWS UNBOUNDED PRECEDING))
 UPDATE "public"."_vectorizer_work_2" w
 SET "attempts" = w."attempts" + 1, "lease" = $3, "leased_by" = $4,
 "available_at" = now() + make_interval(secs => $2)
 FROM sized z WHERE w."tenant ""of""" OPERATOR(pg_catalog.=) z."tenant ""of""" AND w."created_at" OPERATOR(pg_catalog.=) z."created_at" AND (z."size of pgai_rs" <= $5 OR z."place of pgai_rs" = 1)
+AND (NOT $7 OR (z."place of pgai_rs" = 1 OR z."place of pgai_rs" <= 32 >> least(3 * greatest(z."tries of pgai_rs" - 1, 0), 31)))
 RETURNING w."generation", w."attempts", w."tenant ""of"""::text, w."created_at"::text, (SELECT count(*) FROM due),
 (SELECT ceil(extract(epoch FROM min(l."available_at") - now()) * 1000)::int8
-FROM "public"."_vectorizer_work_2" l WHERE l."available_at" > now());
+FROM "public"."_vectorizer_work_2" l WHERE l."available_at" > now()), z."place of pgai_rs";
 
 -- work::held
 SELECT k.ord FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1, u.lease FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::int8[])) WITH ORDINALITY AS u (k0, k1, lease, ord)) k JOIN "public"."_vectorizer_work_2" w ON w."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND w."created_at" OPERATOR(pg_catalog.=) k.k1 WHERE w."lease" = k.lease FOR UPDATE OF w;
@@ -52,12 +55,22 @@ FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1, u.le
 UPDATE "public"."_vectorizer_work_2" w SET "available_at" = now() + make_interval(secs => $4::float8)
 FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1, u.lease FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::int8[])) WITH ORDINALITY AS u (k0, k1, lease, ord)) k WHERE w."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND w."created_at" OPERATOR(pg_catalog.=) k.k1 AND w."lease" = k.lease;
 
--- work::recover
-UPDATE "public"."_vectorizer_work_2" w SET "lease" = NULL, "leased_by" = NULL, "available_at" = now()
-WHERE w."leased_by" = $1 OR (w."leased_by" IS NOT NULL AND NOT EXISTS (
+-- suspects::recover
+UPDATE "public"."_vectorizer_work_2" w
+SET "lease" = NULL, "leased_by" = CASE WHEN w."leased_by" = $1 AND w."lease" BETWEEN $2 AND $3 THEN NULL ELSE 0 END,
+"attempts" = CASE WHEN w."leased_by" = $1 AND w."lease" BETWEEN $2 AND $3 THEN greatest(w."attempts" - 1, 0) ELSE w."attempts" END,
+"available_at" = now() + CASE WHEN w."leased_by" = $1 AND w."lease" BETWEEN $2 AND $3 OR w."attempts" < 2 THEN interval '0' ELSE make_interval(
+secs => least($5, $4 * power(2, least(w."attempts" - 2, 30))) * (1 - random() / 2)) END
+WHERE w."lease" IS NOT NULL AND (w."leased_by" = $1 OR NOT EXISTS (
 SELECT FROM pg_stat_get_activity(NULL) a
 JOIN pg_database d ON d.oid = a.datid AND d.datname = current_database()
 WHERE a.pid = w."leased_by"));
+
+-- suspects::next
+SELECT ceil(extract(epoch FROM min(w."available_at") - now()) * 1000)::int8 FROM "public"."_vectorizer_work_2" w WHERE (w."leased_by" IS NOT DISTINCT FROM 0);
+
+-- suspects::mark
+UPDATE "public"."_vectorizer_work_2" w SET "leased_by" = 0 FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1 FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY AS u (k0, k1, ord)) k WHERE w."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND w."created_at" OPERATOR(pg_catalog.=) k.k1 AND w."lease" IS NULL;
 
 -- work::resume
 UPDATE "public"."_vectorizer_work_2" w SET "available_at" = now()
@@ -71,7 +84,12 @@ INSERT INTO "public"."_vectorizer_q_failed_2" ("tenant ""of""", "created_at", "f
 SELECT k.k0, k.k1, k.step, k.code, k.message, k.hint, k.attempts FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1, u.step, u.code, u.message, u.hint, u.attempts FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::text[]), pg_catalog.unnest($5::text[]), pg_catalog.unnest($6::text[]), pg_catalog.unnest($7::int4[])) WITH ORDINALITY AS u (k0, k1, step, code, message, hint, attempts, ord)) k;
 
 -- source::read
-SELECT k.ord, CASE WHEN octet_length(s."uri")::int8 <= $3 THEN s."uri"::text END, NULL::bytea, octet_length(s."uri")::int8 FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1 FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY AS u (k0, k1, ord)) k JOIN "public"."events" s ON s."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND s."created_at" OPERATOR(pg_catalog.=) k.k1;
+SELECT s."ord of pgai_rs", CASE WHEN s."size of pgai_rs" <= CASE WHEN s."place of pgai_rs" = 1 THEN $4 ELSE $5 END THEN CASE WHEN octet_length(s."uri")::int8 <= $3 THEN s."uri"::text END END, CASE WHEN s."size of pgai_rs" <= CASE WHEN s."place of pgai_rs" = 1 THEN $4 ELSE $5 END THEN NULL::bytea END, CASE WHEN s."size of pgai_rs" <= CASE WHEN s."place of pgai_rs" = 1 THEN $4 ELSE $5 END THEN octet_length(s."uri")::int8 END, s."size of pgai_rs" <= CASE WHEN s."place of pgai_rs" = 1 THEN $4 ELSE $5 END, CASE WHEN s."place of pgai_rs" = 1 THEN s."size of pgai_rs" END
+FROM (SELECT k.ord AS "ord of pgai_rs", s."uri",
+(sum(CASE WHEN octet_length(s."uri")::int8 <= $3 THEN octet_length(s."uri")::int8 ELSE 0 END) OVER so_far)::int8 AS "size of pgai_rs",
+row_number() OVER so_far AS "place of pgai_rs"
+FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1 FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY AS u (k0, k1, ord)) k JOIN "public"."events" s ON s."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND s."created_at" OPERATOR(pg_catalog.=) k.k1
+WINDOW so_far AS (ORDER BY k.ord ROWS UNBOUNDED PRECEDING)) s;
 
 -- source::lock
 SELECT k.ord FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1 FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) WITH ORDINALITY AS u (k0, k1, ord)) k JOIN "public"."events" s ON s."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND s."created_at" OPERATOR(pg_catalog.=) k.k1 ORDER BY s."tenant ""of""", s."created_at" FOR NO KEY UPDATE OF s SKIP LOCKED;
@@ -81,20 +99,23 @@ SELECT k.ord FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zon
 
 -- work::claim_among
 WITH due AS (
-SELECT w."tenant ""of""", w."created_at", w."available_at" FROM "public"."_vectorizer_work_2" w WHERE w."available_at" <= now() AND coalesce((SELECT s."uri"::text ^@ ANY ($7) FROM "public"."events" s WHERE w."tenant ""of""" OPERATOR(pg_catalog.=) s."tenant ""of""" AND w."created_at" OPERATOR(pg_catalog.=) s."created_at"), false) = $8
+SELECT w."tenant ""of""", w."created_at", w."available_at", w."attempts" FROM "public"."_vectorizer_work_2" w
+WHERE w."available_at" <= now() AND (w."leased_by" IS NOT DISTINCT FROM 0) = $7 AND coalesce((SELECT s."uri"::text ^@ ANY ($8) FROM "public"."events" s WHERE w."tenant ""of""" OPERATOR(pg_catalog.=) s."tenant ""of""" AND w."created_at" OPERATOR(pg_catalog.=) s."created_at"), false) = $9
 ORDER BY w."available_at" LIMIT $1 FOR UPDATE OF w SKIP LOCKED),
 sized AS (
 SELECT d."tenant ""of""", d."created_at", row_number() OVER due_first AS "place of pgai_rs",
-sum(CASE WHEN octet_length(s."uri")::int8 <= $6 THEN octet_length(s."uri")::int8 ELSE 0 END) OVER due_first AS "size of pgai_rs"
+sum(CASE WHEN octet_length(s."uri")::int8 <= $6 THEN octet_length(s."uri")::int8 ELSE 0 END) OVER due_first AS "size of pgai_rs",
+max(d."attempts") OVER due_first AS "tries of pgai_rs"
 FROM due d LEFT JOIN "public"."events" s ON d."tenant ""of""" OPERATOR(pg_catalog.=) s."tenant ""of""" AND d."created_at" OPERATOR(pg_catalog.=) s."created_at"
 WINDOW due_first AS (ORDER BY d."available_at" ROWS UNBOUNDED PRECEDING))
 UPDATE "public"."_vectorizer_work_2" w
 SET "attempts" = w."attempts" + 1, "lease" = $3, "leased_by" = $4,
 "available_at" = now() + make_interval(secs => $2)
 FROM sized z WHERE w."tenant ""of""" OPERATOR(pg_catalog.=) z."tenant ""of""" AND w."created_at" OPERATOR(pg_catalog.=) z."created_at" AND (z."size of pgai_rs" <= $5 OR z."place of pgai_rs" = 1)
+AND (NOT $7 OR (z."place of pgai_rs" = 1 OR z."place of pgai_rs" <= 32 >> least(3 * greatest(z."tries of pgai_rs" - 1, 0), 31)))
 RETURNING w."generation", w."attempts", w."tenant ""of"""::text, w."created_at"::text, (SELECT count(*) FROM due),
 (SELECT ceil(extract(epoch FROM min(l."available_at") - now()) * 1000)::int8
-FROM "public"."_vectorizer_work_2" l WHERE l."available_at" > now());
+FROM "public"."_vectorizer_work_2" l WHERE l."available_at" > now()), z."place of pgai_rs";
 
 -- column::existing
 SELECT k.ord, '00000000-0000-0000-0000-000000000000'::uuid, 0, o."digest"

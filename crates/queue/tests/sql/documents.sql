@@ -18,20 +18,23 @@ SELECT count(*), ((max(place)::text::point)[0])::int8, pg_relation_size('"public
 
 -- work::claim
 WITH due AS (
-SELECT w."id", w."available_at" FROM "public"."_vectorizer_work_1" w WHERE w."available_at" <= now() AND true
+SELECT w."id", w."available_at", w."attempts" FROM "public"."_vectorizer_work_1" w
+WHERE w."available_at" <= now() AND (w."leased_by" IS NOT DISTINCT FROM 0) = $7 AND true
 ORDER BY w."available_at" LIMIT $1 FOR UPDATE OF w SKIP LOCKED),
 sized AS (
 SELECT d."id", row_number() OVER due_first AS "place of pgai_rs",
-sum(CASE WHEN octet_length(s."body")::int8 <= $6 THEN octet_length(s."body")::int8 ELSE 0 END + coalesce(octet_length(s."title")::int8, 0) + coalesce(pg_column_size(s."price")::int8, 0) + CASE WHEN (octet_length(o."parsed_text")::int8 + coalesce(pg_column_size(o."parsed_outline"), 0)) <= $6 THEN (octet_length(o."parsed_text")::int8 + coalesce(pg_column_size(o."parsed_outline"), 0)) ELSE 0 END) OVER due_first AS "size of pgai_rs"
+sum(CASE WHEN octet_length(s."body")::int8 <= $6 THEN octet_length(s."body")::int8 ELSE 0 END + coalesce(octet_length(s."title")::int8, 0) + coalesce(pg_column_size(s."price")::int8, 0) + CASE WHEN (octet_length(o."parsed_text")::int8 + coalesce(pg_column_size(o."parsed_outline"), 0)) <= $6 THEN (octet_length(o."parsed_text")::int8 + coalesce(pg_column_size(o."parsed_outline"), 0)) ELSE 0 END) OVER due_first AS "size of pgai_rs",
+max(d."attempts") OVER due_first AS "tries of pgai_rs"
 FROM due d LEFT JOIN "public"."blog" s ON d."id" OPERATOR(pg_catalog.=) s."id" LEFT JOIN "public"."_vectorizer_origin_1" o ON d."id" OPERATOR(pg_catalog.=) o."id"
 WINDOW due_first AS (ORDER BY d."available_at" ROWS UNBOUNDED PRECEDING))
 UPDATE "public"."_vectorizer_work_1" w
 SET "attempts" = w."attempts" + 1, "lease" = $3, "leased_by" = $4,
 "available_at" = now() + make_interval(secs => $2)
 FROM sized z WHERE w."id" OPERATOR(pg_catalog.=) z."id" AND (z."size of pgai_rs" <= $5 OR z."place of pgai_rs" = 1)
+AND (NOT $7 OR (z."place of pgai_rs" = 1 OR z."place of pgai_rs" <= 32 >> least(3 * greatest(z."tries of pgai_rs" - 1, 0), 31)))
 RETURNING w."generation", w."attempts", w."id"::text, (SELECT count(*) FROM due),
 (SELECT ceil(extract(epoch FROM min(l."available_at") - now()) * 1000)::int8
-FROM "public"."_vectorizer_work_1" l WHERE l."available_at" > now());
+FROM "public"."_vectorizer_work_1" l WHERE l."available_at" > now()), z."place of pgai_rs";
 
 -- work::held
 SELECT k.ord FROM (SELECT u.ord, u.k0::integer AS k0, u.lease FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::int8[])) WITH ORDINALITY AS u (k0, lease, ord)) k JOIN "public"."_vectorizer_work_1" w ON w."id" OPERATOR(pg_catalog.=) k.k0 WHERE w."lease" = k.lease FOR UPDATE OF w;
@@ -52,12 +55,22 @@ FROM (SELECT u.ord, u.k0::integer AS k0, u.lease, u.generation, u.delay, u.attem
 UPDATE "public"."_vectorizer_work_1" w SET "available_at" = now() + make_interval(secs => $3::float8)
 FROM (SELECT u.ord, u.k0::integer AS k0, u.lease FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::int8[])) WITH ORDINALITY AS u (k0, lease, ord)) k WHERE w."id" OPERATOR(pg_catalog.=) k.k0 AND w."lease" = k.lease;
 
--- work::recover
-UPDATE "public"."_vectorizer_work_1" w SET "lease" = NULL, "leased_by" = NULL, "available_at" = now()
-WHERE w."leased_by" = $1 OR (w."leased_by" IS NOT NULL AND NOT EXISTS (
+-- suspects::recover
+UPDATE "public"."_vectorizer_work_1" w
+SET "lease" = NULL, "leased_by" = CASE WHEN w."leased_by" = $1 AND w."lease" BETWEEN $2 AND $3 THEN NULL ELSE 0 END,
+"attempts" = CASE WHEN w."leased_by" = $1 AND w."lease" BETWEEN $2 AND $3 THEN greatest(w."attempts" - 1, 0) ELSE w."attempts" END,
+"available_at" = now() + CASE WHEN w."leased_by" = $1 AND w."lease" BETWEEN $2 AND $3 OR w."attempts" < 2 THEN interval '0' ELSE make_interval(
+secs => least($5, $4 * power(2, least(w."attempts" - 2, 30))) * (1 - random() / 2)) END
+WHERE w."lease" IS NOT NULL AND (w."leased_by" = $1 OR NOT EXISTS (
 SELECT FROM pg_stat_get_activity(NULL) a
 JOIN pg_database d ON d.oid = a.datid AND d.datname = current_database()
 WHERE a.pid = w."leased_by"));
+
+-- suspects::next
+SELECT ceil(extract(epoch FROM min(w."available_at") - now()) * 1000)::int8 FROM "public"."_vectorizer_work_1" w WHERE (w."leased_by" IS NOT DISTINCT FROM 0);
+
+-- suspects::mark
+UPDATE "public"."_vectorizer_work_1" w SET "leased_by" = 0 FROM (SELECT u.ord, u.k0::integer AS k0 FROM ROWS FROM (pg_catalog.unnest($1::text[])) WITH ORDINALITY AS u (k0, ord)) k WHERE w."id" OPERATOR(pg_catalog.=) k.k0 AND w."lease" IS NULL;
 
 -- work::resume
 UPDATE "public"."_vectorizer_work_1" w SET "available_at" = now()
@@ -71,8 +84,13 @@ INSERT INTO "public"."_vectorizer_q_failed_1" ("id", "failure_step", "failure_co
 SELECT k.k0, k.step, k.code, k.message, k.hint, k.attempts FROM (SELECT u.ord, u.k0::integer AS k0, u.step, u.code, u.message, u.hint, u.attempts FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::text[]), pg_catalog.unnest($4::text[]), pg_catalog.unnest($5::text[]), pg_catalog.unnest($6::int4[])) WITH ORDINALITY AS u (k0, step, code, message, hint, attempts, ord)) k;
 
 -- source::read
-SELECT k.ord, NULL::text, CASE WHEN octet_length(s."body")::int8 <= $2 THEN s."body"::bytea END, octet_length(s."body")::int8, coalesce(s."title"::text, 'None'), coalesce(CASE WHEN s."price"::text ~ '^-?[0-9]+$' THEN s."price"::text || '.0'
-ELSE replace(lower(s."price"::text), 'infinity', 'inf') END, 'None') FROM (SELECT u.ord, u.k0::integer AS k0 FROM ROWS FROM (pg_catalog.unnest($1::text[])) WITH ORDINALITY AS u (k0, ord)) k JOIN "public"."blog" s ON s."id" OPERATOR(pg_catalog.=) k.k0;
+SELECT s."ord of pgai_rs", CASE WHEN s."size of pgai_rs" <= CASE WHEN s."place of pgai_rs" = 1 THEN $3 ELSE $4 END THEN NULL::text END, CASE WHEN s."size of pgai_rs" <= CASE WHEN s."place of pgai_rs" = 1 THEN $3 ELSE $4 END THEN CASE WHEN octet_length(s."body")::int8 <= $2 THEN s."body"::bytea END END, CASE WHEN s."size of pgai_rs" <= CASE WHEN s."place of pgai_rs" = 1 THEN $3 ELSE $4 END THEN octet_length(s."body")::int8 END, CASE WHEN s."size of pgai_rs" <= CASE WHEN s."place of pgai_rs" = 1 THEN $3 ELSE $4 END THEN coalesce(s."title"::text, 'None') END, CASE WHEN s."size of pgai_rs" <= CASE WHEN s."place of pgai_rs" = 1 THEN $3 ELSE $4 END THEN coalesce(CASE WHEN s."price"::text ~ '^-?[0-9]+$' THEN s."price"::text || '.0'
+ELSE replace(lower(s."price"::text), 'infinity', 'inf') END, 'None') END, s."size of pgai_rs" <= CASE WHEN s."place of pgai_rs" = 1 THEN $3 ELSE $4 END, CASE WHEN s."place of pgai_rs" = 1 THEN s."size of pgai_rs" END
+FROM (SELECT k.ord AS "ord of pgai_rs", s."body", s."price", s."title",
+(sum(CASE WHEN octet_length(s."body")::int8 <= $2 THEN octet_length(s."body")::int8 ELSE 0 END + coalesce(octet_length(s."title")::int8, 0) + coalesce(64, 0)) OVER so_far)::int8 AS "size of pgai_rs",
+row_number() OVER so_far AS "place of pgai_rs"
+FROM (SELECT u.ord, u.k0::integer AS k0 FROM ROWS FROM (pg_catalog.unnest($1::text[])) WITH ORDINALITY AS u (k0, ord)) k JOIN "public"."blog" s ON s."id" OPERATOR(pg_catalog.=) k.k0
+WINDOW so_far AS (ORDER BY k.ord ROWS UNBOUNDED PRECEDING)) s;
 
 -- source::lock
 SELECT k.ord FROM (SELECT u.ord, u.k0::integer AS k0 FROM ROWS FROM (pg_catalog.unnest($1::text[])) WITH ORDINALITY AS u (k0, ord)) k JOIN "public"."blog" s ON s."id" OPERATOR(pg_catalog.=) k.k0 ORDER BY s."id" FOR KEY SHARE OF s SKIP LOCKED;
@@ -81,8 +99,9 @@ SELECT k.ord FROM (SELECT u.ord, u.k0::integer AS k0 FROM ROWS FROM (pg_catalog.
 SELECT k.ord FROM (SELECT u.ord, u.k0::integer AS k0 FROM ROWS FROM (pg_catalog.unnest($1::text[])) WITH ORDINALITY AS u (k0, ord)) k JOIN "public"."blog" s ON s."id" OPERATOR(pg_catalog.=) k.k0;
 
 -- store::existing
-SELECT k.ord, s.embedding_uuid, s.chunk_seq, sha256(convert_to(s.chunk, 'UTF8'))
-FROM (SELECT u.ord, u.k0::integer AS k0 FROM ROWS FROM (pg_catalog.unnest($1::text[])) WITH ORDINALITY AS u (k0, ord)) k JOIN "public"."blog_store" s ON s."id" OPERATOR(pg_catalog.=) k.k0 ORDER BY k.ord, s.chunk_seq;
+SELECT k.ord, s.embedding_uuid, s.chunk_seq,
+CASE WHEN octet_length(s.chunk) <= $3 THEN sha256(convert_to(s.chunk, 'UTF8')) END
+FROM (SELECT u.ord, u.k0::integer AS k0 FROM ROWS FROM (pg_catalog.unnest($1::text[])) WITH ORDINALITY AS u (k0, ord)) k JOIN "public"."blog_store" s ON s."id" OPERATOR(pg_catalog.=) k.k0 ORDER BY k.ord, s.chunk_seq LIMIT $2;
 
 -- store::there
 SELECT embedding_uuid FROM "public"."blog_store" WHERE embedding_uuid = ANY ($1);
@@ -120,7 +139,8 @@ SELECT k.ord, o."parsed_from" FROM (SELECT u.ord, u.k0::integer AS k0 FROM ROWS 
 WHERE o."parsed_from" IS NOT NULL AND (octet_length(o."parsed_text")::int8 + coalesce(pg_column_size(o."parsed_outline"), 0)) <= $2;
 
 -- text::read
-SELECT k.ord, o."parsed_text", o."parsed_outline"::text FROM (SELECT u.ord, u.k0::integer AS k0 FROM ROWS FROM (pg_catalog.unnest($1::text[])) WITH ORDINALITY AS u (k0, ord)) k JOIN "public"."_vectorizer_origin_1" o ON o."id" OPERATOR(pg_catalog.=) k.k0
+SELECT k.ord, CASE WHEN sum(octet_length(o."parsed_text")::int8 + octet_length(o."parsed_outline"::text)) OVER (ORDER BY k.ord ROWS UNBOUNDED PRECEDING) <= $3 THEN o."parsed_text" END, CASE WHEN sum(octet_length(o."parsed_text")::int8 + octet_length(o."parsed_outline"::text)) OVER (ORDER BY k.ord ROWS UNBOUNDED PRECEDING) <= $3 THEN o."parsed_outline"::text END
+FROM (SELECT u.ord, u.k0::integer AS k0 FROM ROWS FROM (pg_catalog.unnest($1::text[])) WITH ORDINALITY AS u (k0, ord)) k JOIN "public"."_vectorizer_origin_1" o ON o."id" OPERATOR(pg_catalog.=) k.k0
 WHERE o."parsed_text" IS NOT NULL AND o."parsed_outline" IS NOT NULL AND (octet_length(o."parsed_text")::int8 + coalesce(pg_column_size(o."parsed_outline"), 0)) <= $2;
 
 -- text::write

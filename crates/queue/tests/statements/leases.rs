@@ -36,9 +36,9 @@ fn the_leases_of_the_dead_are_given_back_and_those_of_the_living_stay() {
         .execute("UPDATE _vectorizer_work_1 SET lease = 3, leased_by = 2147483647 WHERE lease IS NULL", &[])
         .unwrap();
     let mut new = Queue::on(q.source.clone());
-    work::recover(&mut new.session, &new.source.definition).unwrap();
+    new.recover();
     assert_eq!(q.see("SELECT count(*) FROM _vectorizer_work_1 WHERE lease IS NOT NULL"), ["2"]);
-    work::recover(&mut q.session, &q.source.definition).unwrap();
+    q.recover();
     assert_eq!(q.see("SELECT count(*) FROM _vectorizer_work_1 WHERE lease IS NOT NULL"), ["1"], "one's own");
 }
 

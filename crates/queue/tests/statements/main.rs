@@ -18,5 +18,7 @@ mod leases;
 mod queue;
 mod redefined;
 mod results;
+mod sizes;
 #[path = "../support/mod.rs"]
 mod support;
+mod suspects;

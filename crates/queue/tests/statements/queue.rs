@@ -6,17 +6,20 @@ use std::time::Duration;
 use pgai_rs_pipeline::document::{self, Chunk, Completed, Document, TextToKeep, Ticket};
 use pgai_rs_pipeline::failure::{Failure, Retry, Scope, Step};
 use pgai_rs_pipeline::run::Addresses;
-use pgai_rs_queue::claim::{self, Request};
+use pgai_rs_queue::claim::{self, Bounds, Request};
 use pgai_rs_queue::cursor::Cursor;
 use pgai_rs_queue::outcome::Outcome;
 use pgai_rs_queue::session::Session;
-use pgai_rs_queue::work::Claimed;
+use pgai_rs_queue::work::{self, Claimed};
 use pgai_rs_queue::{complete, fail, inbox};
 
 use crate::support::client::{ClientError, ClientSession};
 use crate::support::server::server;
 use crate::support::source::Source;
 use crate::support::vectorizer::{create_errors, vectorizer};
+
+/// The bounds of what is read, unless a test has its own.
+pub const BOUNDS: Bounds = Bounds { document: 1_000, row: 1_000_000, all: 1_000_000, chunks: 1_000 };
 
 /// A source, with a session that works on it and a connection of a user's.
 pub struct Queue {
@@ -76,8 +79,29 @@ impl Queue {
     pub fn claim_as(&mut self, rows: i64, bytes: u64, lease: i64, addresses: &Addresses) -> Vec<Claimed> {
         let v = &self.source.definition;
         let duration = Duration::from_secs(600);
-        let wanted = Request { rows, bytes, largest: 1_000, addresses, lease, duration };
+        let wanted = Request { rows, bytes, largest: 1_000, addresses, lease, duration, suspects: false };
         self.session.transaction(|s| s.as_owner(|s| claim::claim(s, v, &wanted))).unwrap().rows
+    }
+
+    /// Claims rows that a worker held when it ended.
+    pub fn claim_suspects(&mut self, lease: i64) -> Vec<Claimed> {
+        let v = &self.source.definition;
+        let wanted = Request {
+            rows: 100,
+            bytes: u64::MAX,
+            largest: 1_000,
+            addresses: &Addresses::Any,
+            lease,
+            duration: Duration::from_secs(600),
+            suspects: true,
+        };
+        self.session.transaction(|s| s.as_owner(|s| claim::claim(s, v, &wanted))).unwrap().rows
+    }
+
+    /// Releases what workers held that have ended. A row that was tried before is due at once, too.
+    pub fn recover(&mut self) {
+        let at_once = (Duration::ZERO, Duration::ZERO);
+        work::recover(&mut self.session, &self.source.definition, (1_000_000, 2_000_000), at_once).unwrap();
     }
 
     /// Inserts texts with the ids from 1, folds and claims them.
@@ -92,13 +116,18 @@ impl Queue {
     }
 
     pub fn read(&mut self, claimed: &mut [Claimed]) -> Vec<Document> {
+        self.read_within(claimed, BOUNDS).0
+    }
+
+    /// Returns the documents of claims within bounds, and the number of claims that were given back.
+    pub fn read_within(&mut self, claimed: &mut [Claimed], bounds: Bounds) -> (Vec<Document>, usize) {
         let tickets: Vec<Ticket> = (0..claimed.len() as u64).map(Ticket).collect();
         let (v, shared) = (&self.source.definition, &self.vectorizer);
-        let read = |s: &mut ClientSession| claim::read(s, v, shared, claimed, &tickets, 1_000);
-        let documents = self.session.transaction(|s| s.as_owner(read)).unwrap();
-        let mut documents: Vec<Document> = documents.into_values().collect();
+        let read = |s: &mut ClientSession| claim::read(s, v, shared, claimed, &tickets, bounds);
+        let found = self.session.transaction(|s| s.as_owner(read)).unwrap();
+        let mut documents: Vec<Document> = found.documents.into_values().collect();
         documents.sort_by_key(|document| document.ticket);
-        documents
+        (documents, found.left.len())
     }
 
     pub fn complete(&mut self, done: &[Completed], claims: &[Claimed]) -> Result<Vec<Ticket>, ClientError> {
