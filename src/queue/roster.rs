@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use pgai_rs_pipeline::document::{self, Ticket};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_queue::allowance::Allowance;
+use pgai_rs_queue::suspects::recover;
 use pgai_rs_queue::unheld::unheld;
-use pgai_rs_queue::work::{Claimed, end_stray_waits, recover, resume};
+use pgai_rs_queue::work::{Claimed, end_stray_waits, resume};
 use pgrx::PgSqlErrorCode;
 
 use super::active::Active;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use pgai_rs_pipeline::document::{self, Completed, Failed, Ticket};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::run::{Addresses, ClaimedDocuments, Inquiry, Queue, Shares};
-use pgai_rs_queue::claim::Bounds;
+use pgai_rs_queue::bounds::Bounds;
 use pgai_rs_queue::complete::Written;
 use pgai_rs_queue::outcome::Outcome;
 use pgai_rs_queue::work::{Claimed, renew};

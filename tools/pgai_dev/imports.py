@@ -73,7 +73,7 @@ QUEUE = Rules(
         {"gone", "unheld"},
         {"claim", "column", "sample", "store"},
         {"outcome", "provenance"},
-        {"text", "words"},
+        {"suspects", "text", "words"},
         {"errors", "work"},
         {"inbox", "partitions"},
         {"cursor"},
@@ -81,7 +81,7 @@ QUEUE = Rules(
         {"definition"},
         {"tables"},
         {"key"},
-        {"quote", "session", "statements", "allowance"},
+        {"quote", "session", "statements", "allowance", "bounds"},
     ],
 )
 

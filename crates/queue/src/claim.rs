@@ -7,6 +7,7 @@ use std::time::Duration;
 use pgai_rs_pipeline::document::{self, Document, ExistingChunk, Payload, Ticket};
 use pgai_rs_pipeline::run::Addresses;
 
+use crate::bounds::{Bounds, clamped};
 use crate::definition::{Definition, Field, Target};
 use crate::key::{GivenKeys, KeyValues};
 use crate::session::{Connection, Param, QueueError, Row, Session, Sqlstate};
@@ -94,19 +95,6 @@ pub fn claim<S: Session>(session: &mut S, v: &Definition, wanted: &Request<'_>) 
     let next = next.map_or(wanted.duration, |ms| Duration::from_millis(ms.max(1).unsigned_abs()));
     let is_whole = matches!(wanted.addresses, Addresses::Any) && !wanted.suspects;
     Ok(Claims { rows, next: (are_all && is_whole).then(|| next.min(wanted.duration)) })
-}
-
-/// The bounds of what is read of claimed rows.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// The bytes of a document; of a larger one the size alone is read.
-    pub document: u64,
-    /// The bytes of a document and of the template's columns together; nothing is read of a row with more.
-    pub row: u64,
-    /// The bytes of all rows together. The first row is read whatever its size.
-    pub all: u64,
-    /// The number of chunks of all rows together. Of the first row no more are read.
-    pub chunks: u64,
 }
 
 /// The documents that were read.
@@ -274,11 +262,6 @@ pub(crate) fn fields<E: QueueError>(
     row: &dyn Row<Error = E>,
 ) -> Result<Vec<(String, String)>, E> {
     fields.iter().enumerate().map(|(i, field)| Ok((field.name.clone(), row.get(5 + i)?))).collect()
-}
-
-/// Converts a number of bytes to SQL's `int8`, and caps it there.
-pub(crate) fn clamped(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// Returns the payload of a row, which is not read beyond a size.

@@ -19,6 +19,7 @@
 //! * [`allowance`]: a limit on the time that a kind of work takes
 
 pub mod allowance;
+pub mod bounds;
 pub mod claim;
 pub mod column;
 pub mod complete;

@@ -2,7 +2,8 @@
 
 use pgai_rs_pipeline::document::Payload;
 
-use crate::claim::{clamped, fields, payload};
+use crate::bounds::clamped;
+use crate::claim::{fields, payload};
 use crate::definition::Sampled;
 use crate::session::{Connection, Param};
 use crate::sql::source;

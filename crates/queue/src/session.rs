@@ -242,7 +242,7 @@ pub trait Session: Connection {
 
     /// Returns the process id of the backend, by which others find out whether the holder of a lease is alive.
     ///
-    /// It must be that of the backend, and not of a client: [`recover`](crate::work::recover) asks
+    /// It must be that of the backend, and not of a client: [`recover`](crate::suspects::recover) asks
     /// `pg_stat_activity` for it. Two workers on one database are told apart by it; the leases of a worker on
     /// another host are safe, for its backend is on this one.
     fn holder(&self) -> i32;

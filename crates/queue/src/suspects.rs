@@ -1,7 +1,7 @@
 //! Rows that a worker held when it ended without a word of them: one of them may be what ended it.
 //!
 //! An operator's signal and a crash of the server end a worker, too, and whoever holds a thousand rows then knows of none of them
-//! what it was. So [`recover`](crate::work::recover) marks the rows, and they are claimed apart from the others, the fewer at a
+//! what it was. So [`recover`] marks the rows, and they are claimed apart from the others, the fewer at a
 //! time the more often it has happened ([`claim`](crate::claim::claim)), and no more before these have come to an end. A row that
 //! does so is like any other again. Those in the end that were alone when the worker ended, again and again, are set aside.
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 use pgai_rs_pipeline::failure::{Failure, Retry, Step};
 
 use crate::definition::Definition;
-use crate::session::{Connection, Param};
+use crate::session::{Connection, Param, Session};
 use crate::sql::suspects;
 use crate::work::Claimed;
 
@@ -63,19 +63,23 @@ pub(crate) fn mark<'a, C: Connection>(
     connection.execute(&suspects::mark(v), &keys.params()).map(drop)
 }
 
-/// Returns the leases of a process, and the pauses of rows that others have left, as parameters of a recovery.
-pub(crate) fn recovery<'a>(
-    holder: i32,
-    (first, last): (i64, i64),
-    (pause, longest): (Duration, Duration),
-) -> [Param<'a>; 5] {
-    [
-        Param::Int4(holder),
-        Param::Int8(first),
-        Param::Int8(last),
-        Param::Float8(pause.as_secs_f64()),
-        Param::Float8(longest.as_secs_f64()),
-    ]
+/// Releases the rows that dead workers hold, or an earlier process with this one's id, as suspects, in a transaction of its
+/// own: each after the pause of a retry if it was tried before. Those that this process holds itself, by leases between the two,
+/// are released as if they had not been claimed.
+pub fn recover<S: Session>(
+    session: &mut S,
+    v: &Definition,
+    own_leases: (i64, i64),
+    backoff: (Duration, Duration),
+) -> Result<(), S::Error> {
+    let args = [
+        Param::Int4(session.holder()),
+        Param::Int8(own_leases.0),
+        Param::Int8(own_leases.1),
+        Param::Float8(backoff.0.as_secs_f64()),
+        Param::Float8(backoff.1.as_secs_f64()),
+    ];
+    session.transaction(|s| s.as_owner(|s| s.execute(&suspects::recover(v), &args).map(drop)))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use pgai_rs_pipeline::document::{Digest, Document, Kept, TextToKeep};
 use pgai_rs_pipeline::parse::{KeptText, Parsed};
 use pgai_rs_pipeline::run::wants_text;
 
-use crate::claim::{Bounds, clamped};
+use crate::bounds::{Bounds, clamped};
 use crate::definition::Definition;
 use crate::key::{GivenKeys, KeyValues};
 use crate::session::{Connection, Param};

@@ -8,8 +8,7 @@ use crate::definition::Definition;
 use crate::key::KeyValues;
 use crate::partitions;
 use crate::session::{Connection, Param, QueueError, Row, Session};
-use crate::sql::{self, source, work};
-use crate::suspects;
+use crate::sql::{source, work};
 
 /// A row on which this worker holds the lease.
 #[derive(Debug, Clone)]
@@ -24,7 +23,7 @@ pub struct Claimed {
     pub attempts: i32,
     /// The lease: this worker holds the row as long as the work row has this value.
     pub lease: i64,
-    /// True if a worker held the row when it ended, and nothing has come of it since: see [`suspects`].
+    /// True if a worker held the row when it ended, and nothing has come of it since: a suspect.
     pub is_suspect: bool,
     /// The number of chunks that the store had of the row when its document was read; `None` if it was not read.
     pub chunks: Option<usize>,
@@ -266,19 +265,6 @@ pub fn renew<S: Session>(
     args.push(Param::Int8s(&leases));
     args.push(Param::Float8(duration.as_secs_f64()));
     session.transaction(|s| s.as_owner(|s| s.execute(&work::renew(v), &args).map(drop)))
-}
-
-/// Releases the rows that dead workers hold, or an earlier process with this one's id, as [`suspects`], in a transaction of its
-/// own: each after the pause of a retry if it was tried before. Those that this process holds itself, by leases between the two,
-/// are released as if they had not been claimed.
-pub fn recover<S: Session>(
-    session: &mut S,
-    v: &Definition,
-    own_leases: (i64, i64),
-    backoff: (Duration, Duration),
-) -> Result<(), S::Error> {
-    let args = suspects::recovery(session.holder(), own_leases, backoff);
-    session.transaction(|s| s.as_owner(|s| s.execute(&sql::suspects::recover(v), &args).map(drop)))
 }
 
 /// Makes rows due that were postponed through no fault of their own, in a transaction of its own.

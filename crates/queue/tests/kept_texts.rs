@@ -12,7 +12,8 @@ use pgai_rs_pipeline::document::{
 };
 use pgai_rs_pipeline::parse::Parsed;
 use pgai_rs_pipeline::run::Addresses;
-use pgai_rs_queue::claim::{self, Bounds, Request};
+use pgai_rs_queue::bounds::Bounds;
+use pgai_rs_queue::claim::{self, Request};
 use pgai_rs_queue::cursor::Cursor;
 use pgai_rs_queue::outcome::Outcome;
 use pgai_rs_queue::session::Session;

@@ -17,8 +17,8 @@ use pgai_rs_queue::cursor::Cursor;
 use pgai_rs_queue::outcome::Outcome;
 use pgai_rs_queue::session::{QueueError, Session, Sqlstate};
 use pgai_rs_queue::sql::trigger::{self, Followers};
-use pgai_rs_queue::work::{self, Claimed};
-use pgai_rs_queue::{complete, fail, gone, inbox};
+use pgai_rs_queue::work::Claimed;
+use pgai_rs_queue::{bounds, complete, fail, gone, inbox, suspects};
 
 use crate::model::{Act, Bounds, Bug, State, Step};
 use crate::support::client::{ClientError, ClientSession};
@@ -29,8 +29,8 @@ use crate::support::vectorizer::{create_errors, vectorizer};
 const LONGEST: Duration = Duration::from_secs(300);
 
 /// The bounds of what is read, which nothing here comes near.
-const BOUNDS: claim::Bounds =
-    claim::Bounds { document: 1_000, row: 1_000_000, all: 1_000_000, chunks: 1_000 };
+const BOUNDS: bounds::Bounds =
+    bounds::Bounds { document: 1_000, row: 1_000_000, all: 1_000_000, chunks: 1_000 };
 
 /// A part of a statement, and what stands there instead.
 pub type Mistake = Option<(&'static str, &'static str)>;
@@ -183,7 +183,7 @@ impl Works {
             Order::SetAside => self.fail(Retry::Never),
             Order::Recover => {
                 let at_once = (Duration::ZERO, Duration::ZERO);
-                work::recover(&mut self.session, &self.source.definition, (1, 0), at_once)
+                suspects::recover(&mut self.session, &self.source.definition, (1, 0), at_once)
             }
             Order::Die => Err(died()),
         }

@@ -6,12 +6,13 @@ use std::time::Duration;
 use pgai_rs_pipeline::document::{self, Chunk, Completed, Document, TextToKeep, Ticket};
 use pgai_rs_pipeline::failure::{Failure, Retry, Scope, Step};
 use pgai_rs_pipeline::run::Addresses;
-use pgai_rs_queue::claim::{self, Bounds, Request};
+use pgai_rs_queue::bounds::Bounds;
+use pgai_rs_queue::claim::{self, Request};
 use pgai_rs_queue::cursor::Cursor;
 use pgai_rs_queue::outcome::Outcome;
 use pgai_rs_queue::session::Session;
-use pgai_rs_queue::work::{self, Claimed};
-use pgai_rs_queue::{complete, fail, inbox};
+use pgai_rs_queue::work::Claimed;
+use pgai_rs_queue::{complete, fail, inbox, suspects};
 
 use crate::support::client::{ClientError, ClientSession};
 use crate::support::server::server;
@@ -101,7 +102,8 @@ impl Queue {
     /// Releases what workers held that have ended. A row that was tried before is due at once, too.
     pub fn recover(&mut self) {
         let at_once = (Duration::ZERO, Duration::ZERO);
-        work::recover(&mut self.session, &self.source.definition, (1_000_000, 2_000_000), at_once).unwrap();
+        suspects::recover(&mut self.session, &self.source.definition, (1_000_000, 2_000_000), at_once)
+            .unwrap();
     }
 
     /// Inserts texts with the ids from 1, folds and claims them.

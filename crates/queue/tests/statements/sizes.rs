@@ -1,7 +1,7 @@
 //! The bytes and the chunks of claimed rows, which are bounded however small a row looks while it is not read.
 
 use pgai_rs_pipeline::document::{Chunk, ExistingChunk, Payload, digest};
-use pgai_rs_queue::claim::Bounds;
+use pgai_rs_queue::bounds::Bounds;
 use pgai_rs_queue::work::Claimed;
 
 use crate::queue::{BOUNDS, Queue, done, new};

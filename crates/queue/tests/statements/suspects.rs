@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use pgai_rs_pipeline::failure::{Retry, Step};
-use pgai_rs_queue::claim::Bounds;
+use pgai_rs_queue::bounds::Bounds;
 use pgai_rs_queue::suspects;
-use pgai_rs_queue::work;
 
 use crate::queue::{BOUNDS, Queue, failure};
 
@@ -72,7 +71,7 @@ fn what_this_process_has_left_itself_is_no_suspect_and_was_not_tried() {
     let mut q = queue!(Queue::of_texts());
     q.claimed(&["a"]);
     let hour = Duration::from_secs(3_600);
-    work::recover(&mut q.session, &q.source.definition, (1, 1), (hour, hour)).unwrap();
+    suspects::recover(&mut q.session, &q.source.definition, (1, 1), (hour, hour)).unwrap();
     assert_eq!(q.work(), ["1: generation 1, 0 tries, free, due"]);
     assert_eq!(q.claim(100, 2).len(), 1);
 }
@@ -82,7 +81,7 @@ fn a_suspect_that_was_tried_before_is_due_after_a_pause() {
     let mut q = queue!(after_ends(1, 1));
     q.claim_suspects(7);
     let hour = Duration::from_secs(3_600);
-    work::recover(&mut q.session, &q.source.definition, (100, 200), (hour, hour)).unwrap();
+    suspects::recover(&mut q.session, &q.source.definition, (100, 200), (hour, hour)).unwrap();
     assert_eq!(q.work(), ["1: generation 1, 2 tries, free, later"]);
     let left = suspects::next(&mut q.session, &q.source.definition).unwrap().unwrap();
     assert!((hour / 3..=hour).contains(&left), "{left:?}");
