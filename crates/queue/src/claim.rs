@@ -120,7 +120,7 @@ pub fn read<C: Connection>(
     if claimed.is_empty() {
         return Ok(Found { documents: HashMap::new(), left: HashSet::new() });
     }
-    let (mut documents, mut left) = read_rows(connection, v, shared, claimed, tickets, bounds)?;
+    let Found { mut documents, mut left } = read_rows(connection, v, shared, claimed, tickets, bounds)?;
     let keys = v.keys(claimed.iter().map(|c| &c.key));
     let chunks = read_chunks(connection, v, &keys, &mut documents, bounds)?;
     if let Some(beyond) = chunks.beyond {
@@ -150,7 +150,7 @@ fn read_rows<C: Connection>(
     claimed: &[Claimed],
     tickets: &[Ticket],
     bounds: Bounds,
-) -> Result<(HashMap<usize, Document>, HashSet<usize>), C::Error> {
+) -> Result<Found, C::Error> {
     let keys = v.keys(claimed.iter().map(|c| &c.key));
     let mut args = keys.params();
     args.extend([bounds.document, bounds.row, bounds.all.min(bounds.row)].map(|n| Param::Int8(clamped(n))));
@@ -183,7 +183,7 @@ fn read_rows<C: Connection>(
             None => drop(left.insert(index)),
         }
     }
-    Ok((documents, left))
+    Ok(Found { documents, left })
 }
 
 /// Gives claims back, due at once, as if they had not been made.
