@@ -48,6 +48,7 @@ impl Queue {
             addresses: &Addresses::Any,
             lease: self.leases,
             duration: Duration::from_secs(600),
+            suspects: false,
         };
         let claim = |s: &mut ClientSession| {
             inbox::fold(s, v, &cursor)?;
