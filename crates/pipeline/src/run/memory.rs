@@ -134,7 +134,10 @@ mod tests {
         let memory = DocumentMemory::new(100);
         let (lane, other) = (LaneMemory::new(&memory, A), LaneMemory::new(&memory, B));
         let mut documents: Vec<Hold> = (0..3).map(|_| lane.hold(1)).collect();
-        documents.iter_mut().for_each(|document| drop(is_filled(document, 500)));
+        assert_eq!(
+            documents.iter_mut().filter_map(|document| is_filled(document, 500).then_some(())).count(),
+            1
+        );
         assert!(is_filled(&mut other.hold(1), 500));
     }
 }
