@@ -8,7 +8,7 @@ use pgai_rs_pipeline::document::Digest;
 use pgai_rs_pipeline::embed::by_batch::BatchAnswer;
 use pgai_rs_queue::session::{Connection, Param};
 
-use super::schema;
+use super::{schema, sequence};
 use crate::pg::connection::Spi;
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
@@ -165,10 +165,6 @@ pub fn note_backfill(vectorizer: i32) -> Result<(), PgError> {
         return Ok(());
     }
     as_superuser(|| {
-        // Nothing of then is pending in a queue that works; and one who enqueues all rows again and again has the latest go by batch.
-        let old =
-            "DELETE FROM ai._vectorizer_backfill f WHERE f.queued_at < pg_catalog.now() - interval '30 days'";
-        sql::execute(old, &[])?;
         sql::execute(&superseded(), &[vectorizer.into()])?;
         let note =
             "INSERT INTO ai._vectorizer_backfill (vectorizer_id, queued_at) VALUES ($1, pg_catalog.now())";
@@ -177,12 +173,18 @@ pub fn note_backfill(vectorizer: i32) -> Result<(), PgError> {
     .map(drop)
 }
 
-/// Deletes all but the latest. `$1`: the vectorizer.
+/// Deletes those of a vectorizer (`$1`) of a month ago, of which nothing is pending in a queue that works, and all but the latest. What
+/// another transaction is deleting, which may be kept open, is left to it.
 fn superseded() -> String {
     format!(
-        "DELETE FROM ai._vectorizer_backfill f WHERE f.vectorizer_id = $1 AND f.queued_at < (
-             SELECT o.queued_at FROM ai._vectorizer_backfill o WHERE o.vectorizer_id = $1
-             ORDER BY o.queued_at DESC OFFSET {MOST_BACKFILLS} - 1 LIMIT 1)"
+        "WITH old AS MATERIALIZED (
+             SELECT f.ctid AS place FROM ai._vectorizer_backfill f
+             WHERE f.vectorizer_id = $1
+               AND (f.queued_at < pg_catalog.now() - interval '30 days' OR f.queued_at < (
+                        SELECT o.queued_at FROM ai._vectorizer_backfill o WHERE o.vectorizer_id = $1
+                        ORDER BY o.queued_at DESC OFFSET {MOST_BACKFILLS} - 1 LIMIT 1))
+             FOR UPDATE SKIP LOCKED)
+         DELETE FROM ai._vectorizer_backfill d USING old WHERE d.ctid = old.place"
     )
 }
 
@@ -237,11 +239,12 @@ pub fn collecting(vectorizer: i32, model: &[u8]) -> Result<Option<Batch>, PgErro
 
 /// Begins a batch.
 pub fn begin(vectorizer: i32, model: &[u8]) -> Result<Batch, PgError> {
+    let id: i64 = sequence::BATCHES.next("int8")?;
     let insert = format!(
-        "INSERT INTO ai._vectorizer_batch (vectorizer_id, model, opened_at, held_until)
-         SELECT $1, $2, t, t + interval '{LONGEST_WAIT}' FROM pg_catalog.clock_timestamp() t"
+        "INSERT INTO ai._vectorizer_batch (id, vectorizer_id, model, opened_at, held_until) OVERRIDING SYSTEM VALUE
+         SELECT $3, $1, $2, t, t + interval '{LONGEST_WAIT}' FROM pg_catalog.clock_timestamp() t"
     );
-    let args = [vectorizer.into(), model.to_vec().into()];
+    let args = [vectorizer.into(), model.to_vec().into(), id.into()];
     as_superuser(|| sql::execute(&insert, &args))?;
     collecting(vectorizer, model)?.ok_or_else(|| PgError::internal("a batch that was begun is not there"))
 }
@@ -363,7 +366,7 @@ pub fn exchange(first: i32, other: i32) -> Result<(), PgError> {
     as_superuser(|| {
         for table in ["_vectorizer_batch", "_vectorizer_backfill"] {
             let exchange = format!(
-                "UPDATE ai.{table} SET vectorizer_id = $1 + $2 - vectorizer_id WHERE vectorizer_id IN ($1, $2)"
+                "UPDATE ai.{table} SET vectorizer_id = CASE vectorizer_id WHEN $1 THEN $2 ELSE $1 END WHERE vectorizer_id IN ($1, $2)"
             );
             sql::execute(&exchange, &[first.into(), other.into()])?;
         }

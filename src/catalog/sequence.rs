@@ -1,4 +1,4 @@
-//! Numbers of vectorizers, S3 sources and runs.
+//! Numbers of vectorizers, batches, S3 sources and runs.
 //!
 //! Whoever may write all data (`pg_write_all_data`) may set any sequence, also back to numbers that are taken.
 
@@ -26,6 +26,10 @@ pub const S3_SOURCES: Sequence =
 /// Numbers of the runs of S3 sources.
 pub const RUNS: Sequence =
     Sequence { name: "ai._s3_source_run_run_seq", table: "ai._s3_source_run", column: "run" };
+
+/// Ids of batches.
+pub const BATCHES: Sequence =
+    Sequence { name: "ai._vectorizer_batch_id_seq", table: "ai._vectorizer_batch", column: "id" };
 
 impl Sequence {
     /// Returns the next number, which is higher than all that are taken. Postgres errors, and names the sequence, if

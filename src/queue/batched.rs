@@ -12,7 +12,7 @@ use pgai_rs_queue::work::{Claimed, end_wait, unchanged_since};
 
 use super::active::Active;
 use super::reservations::Reservations;
-use super::roster::report;
+use super::roster::{its_turn, report};
 use super::session::SpiSession;
 use super::spi::SpiQueue;
 use super::tickets::Tickets;
@@ -53,6 +53,20 @@ impl SpiQueue {
         Some((Arc::clone(&active.shared), model_of(active)))
     }
 
+    /// Returns whether the steps of a vectorizer's batches have to wait: it rests, or it is another owner's turn.
+    pub fn has_batches_rest(&self, id: i32) -> bool {
+        self.roster
+            .get(id)
+            .is_some_and(|active| active.rests() || its_turn(active.vectorizer.owner).is_some())
+    }
+
+    /// Has a batch's vectorizer rest after an error of a statement that took long.
+    pub fn batch_failed(&mut self, batch: &Batch, error: &PgError) {
+        if let Some(id) = batch.vectorizer.filter(|_| error.is_costly()) {
+            self.roster.pause(id, "go on with the batches of", error);
+        }
+    }
+
     /// Sets aside of the budgets what an earlier process has collected, or sent, for a batch.
     pub fn set_aside_for(&mut self, batch: &Batch, shared: &document::Vectorizer) {
         if batch.state == State::Done || self.batches.reservations.contains_key(&batch.id) {
@@ -81,6 +95,9 @@ impl SpiQueue {
         let Some(active) = self.roster.get(vectorizer.id) else { return };
         match answer(active, &self.tickets, inquiries, &mut self.batches.reservations) {
             Ok(has_collected) => self.batches.may_have |= has_collected,
+            Err(error) if error.is_costly() => {
+                self.roster.pause(vectorizer.id, "look up the batches of", &error);
+            }
             Err(error) => report(&vectorizer.name, "look up the batches of", &error),
         }
     }
@@ -231,13 +248,14 @@ fn decide(
     let waiting = waiting.max();
     let is_ordinary = states.clone().any(|state| state == Some(&Known::Ordinary));
     let is_new = states.clone().any(|state| state.is_none());
-    if !row.waits || is_ordinary {
+    if !row.waits {
         return Ok(answer_with(inquiry, known, false));
     }
-    match (is_new, waiting) {
+    let is_collected = is_new && row.is_collected && !is_ordinary;
+    match (is_collected, waiting) {
         (false, None) => Ok(answer_with(inquiry, known, false)),
+        // What a batch brings is not sent as well; what is left goes when it is over.
         (false, Some(until)) => Ok(Decision { found: Found::Waits(until), batch: None }),
-        (true, _) if !row.is_collected => Ok(answer_with(inquiry, known, false)),
         (true, _) if inquiry.collect.is_none() => Ok(answer_with(inquiry, known, true)),
         (true, _) => match collection.add(inquiry, known)? {
             Some((batch, until)) => Ok(Decision { found: Found::Waits(until), batch: Some(batch) }),

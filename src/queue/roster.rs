@@ -161,18 +161,20 @@ impl Roster {
             let now = if is_same { transaction(|| vectorizer::by_id(entry.id))? } else { None };
             Active::take_up(now.as_ref().unwrap_or(entry), known, counters, comes_last)
         };
-        let active = match self.is_doubtful(entry) {
+        let mut active = match self.is_doubtful(entry) {
             // Anybody may have caused it.
             true => read()?,
             false => turn::on_account_of(entry.owner(), read)?,
         };
         let mut session = SpiSession::on(&active);
+        let mut has_suspects = known.is_some();
         if known.is_none() {
             let batches = transaction(|| batch::times(entry.id))?;
             let (own_leases, backoff) = (tickets.leases(), guc::retry_backoff());
-            turn::allowing(WHOLE_TABLE, || {
-                recover(&mut session, &active.definition, own_leases, backoff)?;
-                end_stray_waits(&mut session, &active.definition, &batches)
+            has_suspects = turn::allowing(WHOLE_TABLE, || {
+                let has_suspects = recover(&mut session, &active.definition, own_leases, backoff)?;
+                end_stray_waits(&mut session, &active.definition, &batches)?;
+                Ok::<bool, PgError>(has_suspects)
             })?;
         }
         if active.is_permitted_anew(known) {
@@ -181,6 +183,9 @@ impl Roster {
         turn::allowing(WHOLE_TABLE, || transaction(|| unlogged::compare_after_crash(&active.vectorizer)))?;
         if redefined {
             forget_unheld(&active, tickets);
+        }
+        if !has_suspects {
+            active.suspects_from = None;
         }
         self.active.insert(entry.id, active);
         Ok(())

@@ -1,6 +1,7 @@
 //! The tickets under which the pipeline knows claimed rows, and the leases on these rows.
 
 use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::document::Ticket;
 use pgai_rs_queue::work::Claimed;
@@ -11,12 +12,24 @@ pub struct Tickets {
     last_ticket: u64,
     first_lease: i64,
     last_lease: i64,
+    /// The time at which suspects were claimed last.
+    suspects_since: Option<Instant>,
 }
+
+/// The time for which suspects are alone in the worker: a row with which it ends does so soon, and one whose result can't be written
+/// must not keep others' from being tried.
+const ALONE: Duration = Duration::from_secs(60);
 
 impl Tickets {
     /// Returns a set without claims, whose leases count from `seed`.
     pub fn new(seed: i64) -> Self {
-        Tickets { claimed: HashMap::new(), last_ticket: 0, first_lease: seed, last_lease: seed }
+        Tickets {
+            claimed: HashMap::new(),
+            last_ticket: 0,
+            first_lease: seed,
+            last_lease: seed,
+            suspects_since: None,
+        }
     }
 
     /// Returns a lease that was not used before.
@@ -30,9 +43,11 @@ impl Tickets {
         (self.first_lease, self.last_lease)
     }
 
-    /// Returns whether rows are in flight that a worker held when it ended.
-    pub fn has_suspects(&self) -> bool {
-        self.claimed.values().any(|claimed| claimed.is_suspect)
+    /// Returns whether rows are in flight that a worker held when it ended, beside which no more of a vectorizer's are to be: its
+    /// own, or for a while those of any.
+    pub fn has_suspects(&self, id: i32) -> bool {
+        let are_new = self.suspects_since.is_some_and(|since| since.elapsed() < ALONE);
+        self.claimed.values().any(|claimed| claimed.is_suspect && (are_new || claimed.vectorizer == id))
     }
 
     /// Returns as many new tickets.
@@ -44,6 +59,9 @@ impl Tickets {
 
     /// Adds a claim that is in flight from now on.
     pub fn add(&mut self, ticket: Ticket, claimed: Claimed) {
+        if claimed.is_suspect {
+            self.suspects_since = Some(Instant::now());
+        }
         self.claimed.insert(ticket, claimed);
     }
 

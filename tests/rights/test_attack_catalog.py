@@ -48,7 +48,7 @@ def test_who_may_write_all_data_has_no_number_given_twice(db, alice, mallory):
     db.sql(f"GRANT pg_write_all_data, pg_read_all_data TO {mallory.name}")
     sequences = [name for [name] in db.sql("SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename)"
                                            " FROM pg_sequences WHERE schemaname = 'ai' ORDER BY 1")]
-    assert sequences == ["ai._s3_source_run_run_seq", "ai.s3_source_id_seq", "ai.vectorizer_id_seq"]
+    assert sequences == ["ai._s3_source_run_run_seq", "ai._vectorizer_batch_id_seq", "ai.s3_source_id_seq", "ai.vectorizer_id_seq"]
     for round in range(2):
         for sequence in sequences:
             mallory.sql(f"SELECT setval('{sequence}', 1, false)")

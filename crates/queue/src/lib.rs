@@ -14,6 +14,7 @@
 //! * [`store`], [`mod@column`]: the destinations of vectors; [`words`]: the words of a store's chunks
 //! * [`mod@claim`]: the first transaction of a document; [`complete`], [`fail`]: the second; [`gone`]: that of a row
 //!   that was deleted; [`unheld`]: claims that a change of a key's type has ended
+//! * [`bounds`]: limits on the bytes that are read of claimed rows; [`suspects`]: rows that a worker held when it ended
 //! * [`errors`]: rows of `ai._vectorizer_errors`, counted and limited
 //! * [`sample`]: some rows of a source, by chance
 //! * [`allowance`]: a limit on the time that a kind of work takes

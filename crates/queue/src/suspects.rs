@@ -65,13 +65,13 @@ pub(crate) fn mark<'a, C: Connection>(
 
 /// Releases the rows that dead workers hold, or an earlier process with this one's id, as suspects, in a transaction of its
 /// own: each after the pause of a retry if it was tried before. Those that this process holds itself, by leases between the two,
-/// are released as if they had not been claimed.
+/// are released as if they had not been claimed. Returns whether there are suspects.
 pub fn recover<S: Session>(
     session: &mut S,
     v: &Definition,
     own_leases: (i64, i64),
     backoff: (Duration, Duration),
-) -> Result<(), S::Error> {
+) -> Result<bool, S::Error> {
     let args = [
         Param::Int4(session.holder()),
         Param::Int8(own_leases.0),
@@ -79,7 +79,12 @@ pub fn recover<S: Session>(
         Param::Float8(backoff.0.as_secs_f64()),
         Param::Float8(backoff.1.as_secs_f64()),
     ];
-    session.transaction(|s| s.as_owner(|s| s.execute(&suspects::recover(v), &args).map(drop)))
+    session.transaction(|s| {
+        s.as_owner(|s| {
+            s.execute(&suspects::recover(v), &args)?;
+            Ok(next(s, v)?.is_some())
+        })
+    })
 }
 
 #[cfg(test)]

@@ -26,6 +26,9 @@ use crate::queue::session::SpiSession;
 /// server ended with a row, that is among those which the next process claims first.
 const COUNTED_FOR_SURE: Duration = Duration::from_secs(60);
 
+/// The time for which suspects are not looked for after a claim has failed that did so.
+const SUSPECTS_PUT_OFF: Duration = Duration::from_secs(60);
+
 /// The rows of a claim, as they were read in its transaction.
 struct Taken {
     /// True if there may be more in the inbox.
@@ -78,7 +81,13 @@ impl SpiQueue {
         let Some(active) = self.roster.get(id) else { return Ok(ClaimedDocuments::default()) };
         let unpeeked = active.looks.has_changed();
         let began = Instant::now();
-        let taken = self.take(id, limit, bytes, addresses)?;
+        let taken = match self.take(id, limit, bytes, addresses) {
+            Ok(taken) => taken,
+            Err(error) => {
+                self.put_suspects_off(id);
+                return Err(error);
+            }
+        };
         let more = self.claimed(id, began, &taken);
         let Taken { folds_more, claims, hopeless, tickets, mut found, .. } = taken;
 
@@ -111,6 +120,15 @@ impl SpiQueue {
         Ok(ClaimedDocuments { documents, more })
     }
 
+    /// Has a vectorizer's suspects looked for later, because a claim has failed that looked for them: in a long queue that may take
+    /// longer than its owner's statements may.
+    fn put_suspects_off(&mut self, id: i32) {
+        let Some(active) = self.roster.get_mut(id) else { return };
+        if active.suspects_from.is_some_and(|from| from <= Instant::now()) {
+            active.suspects_from = Some(Instant::now() + SUSPECTS_PUT_OFF);
+        }
+    }
+
     /// Claims and reads rows, in a transaction of its own.
     fn take(&mut self, id: i32, limit: usize, bytes: u64, addresses: &Addresses) -> Result<Taken, PgError> {
         let active = self.roster.get(id).ok_or_else(|| PgError::internal("a vectorizer is not served"))?;
@@ -126,7 +144,7 @@ impl SpiQueue {
             suspects: false,
         };
         let looks_for_suspects =
-            active.suspects_from.is_some_and(|from| from <= Instant::now()) && !self.tickets.has_suspects();
+            active.suspects_from.is_some_and(|from| from <= Instant::now()) && !self.tickets.has_suspects(id);
 
         let mut claim_and_read = || {
             SpiSession::on(active).transaction(|s| {

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::document;
 use pgai_rs_pipeline::embed::BatchServer;
-use pgai_rs_pipeline::embed::by_batch::{BatchEvent, BatchNetwork, Room};
+use pgai_rs_pipeline::embed::by_batch::{BatchNetwork, Room};
 use pgai_rs_pipeline::failure::Failure;
 
 use self::progress::Progress;
@@ -74,9 +74,9 @@ impl Batches {
         if !queue.may_have_batches() {
             return None;
         }
-        let events = self.take_events();
+        let has_come = self.known.values().any(Progress::has_event);
         let left = self.looked.and_then(|looked| INTERVAL.checked_sub(looked.elapsed()));
-        if let Some(left) = left.filter(|left| events.is_empty() && !left.is_zero()) {
+        if let Some(left) = left.filter(|left| !has_come && !left.is_zero()) {
             return Some(left);
         }
 
@@ -90,38 +90,24 @@ impl Batches {
         };
         queue.have_batches(!batches.is_empty(), &waiting(&batches));
         self.known.retain(|id, _| batches.iter().any(|batch| batch.id == *id));
-        let mut events = events;
         for batch in batches.iter().filter(|batch| unlocked.contains(&batch.id)) {
-            let come = events.remove(&batch.id).unwrap_or_default();
-            if let Err(error) = self.step(batch, come, &batches, queue, way) {
+            // A step runs statements as the owner, whose turn it may not be: what came of it waits.
+            if batch.vectorizer.is_some_and(|vectorizer| queue.has_batches_rest(vectorizer)) {
+                continue;
+            }
+            if let Err(error) = self.step(batch, &batches, queue, way) {
                 pgrx::warning!("pgai_rs worker could not go on with batch {}: {error}", batch.id);
                 self.known.entry(batch.id).or_default().stumbled();
+                queue.batch_failed(batch, &error);
             }
-        }
-        // What has come of those that are locked can't be taken now, and is asked for again.
-        for id in events.into_keys() {
-            self.known.entry(id).or_default().stumbled();
         }
         (!batches.is_empty()).then_some(INTERVAL)
-    }
-
-    /// Takes what has come of the steps under way, by the ids of their batches.
-    fn take_events(&mut self) -> HashMap<i64, Vec<BatchEvent>> {
-        let mut all: HashMap<i64, Vec<BatchEvent>> = HashMap::new();
-        for (id, progress) in &mut self.known {
-            let events = progress.take_events();
-            if !events.is_empty() {
-                all.insert(*id, events);
-            }
-        }
-        all
     }
 
     /// Takes in what has come of a batch, and begins with what is next.
     fn step(
         &mut self,
         batch: &Batch,
-        events: Vec<BatchEvent>,
         all: &[Batch],
         queue: &mut SpiQueue,
         way: &Way<'_>,
@@ -129,23 +115,17 @@ impl Batches {
         let progress = self.known.entry(batch.id).or_default();
         let Some(vectorizer) = batch.vectorizer else { return progress.abandon(batch, queue, way) };
         // It is disabled, or can't be served: what is with the provider stays there.
-        let Some((shared, model)) = queue.batches_of(vectorizer) else {
-            if !events.is_empty() {
-                // What has come can't be taken now, and is asked for again.
-                progress.stumbled();
-            }
-            return Ok(());
-        };
+        let Some((shared, model)) = queue.batches_of(vectorizer) else { return Ok(()) };
         queue.set_aside_for(batch, &shared);
 
-        let is_wanted = batch.model == model && shared.config.processing.backfills_by_batch();
-        if batch.state != State::Done && !is_wanted {
-            return progress.give_up(batch, "its vectorizer was altered", &shared, queue, way);
-        }
-        for event in events {
+        for event in progress.take_events() {
             if progress.take(batch, event, &shared, queue, way)? {
                 return Ok(());
             }
+        }
+        let is_wanted = batch.model == model && shared.config.processing.backfills_by_batch();
+        if batch.state != State::Done && !is_wanted {
+            return progress.give_up(batch, "its vectorizer was altered", &shared, queue, way);
         }
         if progress.is_busy() {
             return Ok(());

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use pgai_rs_pipeline::document;
 use pgai_rs_pipeline::embed::BatchServer;
-use pgai_rs_pipeline::embed::by_batch::{BatchAnswer, BatchEvent, BatchState, BatchTask, Created, LargeStep};
+use pgai_rs_pipeline::embed::by_batch::{
+    BatchAnswer, BatchEvent, BatchState, BatchTask, Created, LargeStep, ToCancel,
+};
 use pgai_rs_pipeline::failure::{Failure, Retry};
 
 use super::bill::Bill;
@@ -56,6 +58,11 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// Returns whether something has come of the step under way that was not taken.
+    pub fn has_event(&self) -> bool {
+        self.task.as_ref().is_some_and(BatchTask::has_next)
+    }
+
     /// Takes what has come of the step under way. Of answers no more than a few pages, for those that follow wait for these.
     pub fn take_events(&mut self) -> Vec<BatchEvent> {
         let mut events = Vec::new();
@@ -277,8 +284,8 @@ impl Progress {
         if failure.retry == Retry::Never {
             let bill = match batch.state {
                 State::Submitted if !self.files.is_empty() => Bill::AsSaid,
-                State::Submitted => Bill::AsEstimated,
-                _ => Bill::Nothing,
+                State::Submitted | State::Creating => Bill::AsEstimated,
+                State::Collecting | State::Ready | State::Uploaded | State::Done => Bill::Nothing,
             };
             self.settle(batch, Some(&failure.message), bill, shared, queue, way)?;
             return Ok(true);
@@ -304,7 +311,9 @@ impl Progress {
         queue: &mut SpiQueue,
         way: &Way<'_>,
     ) -> Result<(), PgError> {
-        let bill = if batch.submitted.is_some() { Bill::AsEstimated } else { Bill::Nothing };
+        // One that is being made may have been made.
+        let may_cost = batch.submitted.is_some() || batch.state == State::Creating;
+        let bill = if may_cost { Bill::AsEstimated } else { Bill::Nothing };
         self.task = None;
         self.settle(batch, Some(why), bill, shared, queue, way)
     }
@@ -319,7 +328,8 @@ impl Progress {
         queue: &mut SpiQueue,
         way: &Way<'_>,
     ) -> Result<(), PgError> {
-        transaction(|| batch::settle(batch.id, problem))?;
+        // What the provider is told to delete must not be asked for again after a crash.
+        durably(|| transaction(|| batch::settle(batch.id, problem)))?;
         shared.meter.of_batches().add(bill.usage(batch, self.billed, self.unsaid));
         queue.is_billed(batch.id);
         self.pause = Pause::default();
@@ -332,9 +342,13 @@ impl Progress {
 
     /// Has the provider give a batch up, if it is to be cancelled, and delete its files.
     fn tidy(&mut self, batch: &Batch, is_cancelled: bool, server: Arc<BatchServer>, way: &Way<'_>) {
-        let provider_batch = batch.provider_batch.clone().filter(|_| is_cancelled);
+        let made = match batch.provider_batch.clone() {
+            Some(id) => Some(ToCancel::Known(id)),
+            None if batch.state == State::Creating => Some(ToCancel::Tagged(batch.tag.clone())),
+            None => None,
+        };
         let files = batch.input_file.iter().cloned().chain(std::mem::take(&mut self.files)).collect();
-        BatchTask::tidy(&way.network, server, provider_batch, files);
+        BatchTask::tidy(&way.network, server, made.filter(|_| is_cancelled), files);
     }
 
     /// Makes the rows due that waited for a batch that is over, and forgets it once nobody needs it.
@@ -353,7 +367,7 @@ impl Progress {
         self.task = None;
         queue.is_billed(batch.id);
         if let Some((shared, server)) = self.server.take() {
-            let is_billed = batch.submitted.is_some() && batch.state != State::Done;
+            let is_billed = matches!(batch.state, State::Creating | State::Submitted);
             if is_billed {
                 shared.meter.of_batches().add(Bill::AsEstimated.usage(batch, 0, 0));
             }

@@ -51,7 +51,7 @@
 //!
 //! Of one document, on the runtime's threads:
 //!
-//! * `process`, `progress`: its way through the stages; `context`: what all documents share there
+//! * `process`, `progress`: its way through the stages; `context`: what all documents share there; `memory`: what it may hold
 //! * `source`: the document that its row holds or names
 //! * `kept`: the text that is kept of a document, and whether it may be cut again
 //! * `plan`, `reuse`, `fingerprint`: which chunks stay, which are new, and whether anything has changed at all

@@ -57,6 +57,8 @@ pub struct Runner {
     sender: mpsc::Sender<JobOutcome>,
     outcomes: mpsc::Receiver<JobOutcome>,
     inquiries: mpsc::Receiver<(i32, Inquiry)>,
+    /// The questions that wait for the turn of their vectorizer.
+    asked: HashMap<i32, Vec<Inquiry>>,
     lanes: HashMap<i32, Lane>,
     arrivals: Arc<Arrivals>,
     /// The documents that the next turn is expected to claim, if there is more.
@@ -107,6 +109,7 @@ impl Runner {
             sender,
             outcomes,
             inquiries,
+            asked: HashMap::new(),
             lanes: HashMap::new(),
             arrivals,
             expected: None,
@@ -168,7 +171,7 @@ impl Runner {
         let (more, waits) = if self.claims { self.claim(queue, now)? } else { (false, None) };
 
         settled?;
-        answered?;
+        let waits = waits.into_iter().chain(answered?).min();
         Ok(self.next(more, waits, now))
     }
 
@@ -220,22 +223,26 @@ impl Runner {
         }
     }
 
-    /// Has the questions of documents under way answered, vectorizer by vectorizer.
-    fn answer<Q: Queue>(&mut self, queue: &mut Q) -> Result<(), Q::Error> {
-        let mut asked: HashMap<i32, Vec<Inquiry>> = HashMap::new();
+    /// Has the questions of documents under way answered, vectorizer by vectorizer. Returns the time until it may be the turn of
+    /// one that has to wait.
+    fn answer<Q: Queue>(&mut self, queue: &mut Q) -> Result<Option<Duration>, Q::Error> {
         for (id, inquiry) in self.inquiries.try_iter() {
-            asked.entry(id).or_default().push(inquiry);
+            self.asked.entry(id).or_default().push(inquiry);
         }
 
-        let mut first_error = None;
-        for (id, inquiries) in asked {
+        let (mut next, mut first_error) = (None, None);
+        for (id, inquiries) in std::mem::take(&mut self.asked) {
             // Whoever was forgotten is aborted.
             let Some(lane) = self.lanes.get(&id) else { continue };
-            if let Err(error) = queue.inquire(&lane.prepared.vectorizer, inquiries) {
+            let vectorizer = &lane.prepared.vectorizer;
+            if let Some(left) = queue.waits_its_turn(vectorizer) {
+                next = next.into_iter().chain([left]).min();
+                self.asked.insert(id, inquiries);
+            } else if let Err(error) = queue.inquire(vectorizer, inquiries) {
                 first_error.get_or_insert(error);
             }
         }
-        first_error.map_or(Ok(()), Err)
+        first_error.map_or(Ok(next), Err)
     }
 
     /// Offers what has finished, of those first for whom it was longest ago. One vectorizer's trouble with

@@ -8,7 +8,7 @@
 //! unless they are `$n`. `ord` is a key's position among the parameters, from 1.
 //!
 //! * [`inbox`], [`partitions`]: moving changes to the work table
-//! * [`work`]: claims, leases, rows that are settled or set aside
+//! * [`work`]: claims, leases, rows that are settled or set aside; [`suspects`]: those that a worker held when it ended
 //! * [`source`]: documents, and locks on their rows
 //! * [`store`], [`mod@column`], [`provenance`]: where vectors go, and what is remembered of them
 //! * [`text`]: the texts that are kept of documents

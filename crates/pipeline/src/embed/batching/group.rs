@@ -195,8 +195,9 @@ impl Groups {
         let key = vectorizer.api_key.clone();
         let (embedding, author) = (&vectorizer.config.embedding, vectorizer.author);
         let model = resolve(embedding, author, key, &self.settings, Purpose::Document)?;
-        let connections = self.connections.share(vectorizer.account.owner());
-        BatchServer::new(&self.client, model, self.settings.embedding_timeout, connections)
+        let owner = vectorizer.account.owner();
+        let connections = self.connections.share(owner);
+        BatchServer::new(&self.client, model, self.settings.embedding_timeout, (owner, connections))
     }
 
     fn start(&self, key: &GroupKey, limiter: Arc<Limiter>, kept: bool) -> Result<Group, Failure> {

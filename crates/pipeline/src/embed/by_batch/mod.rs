@@ -25,4 +25,4 @@ pub use self::file::{BatchFile, MOST_BYTES, MOST_INPUTS, MOST_TOKENS, json_bytes
 pub use self::room::{LargeStep, Place, Room};
 pub use self::server::BatchServer;
 pub use self::state::{BatchState, Created};
-pub use self::task::{BatchEvent, BatchNetwork, BatchTask};
+pub use self::task::{BatchEvent, BatchNetwork, BatchTask, ToCancel};

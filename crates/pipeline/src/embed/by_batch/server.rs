@@ -25,7 +25,8 @@ use crate::embed::request::body::read_body;
 use crate::embed::request::network_error::{address_not_allowed, network_error};
 use crate::embed::request::refusal::{ProviderRefusal, RefusalKind};
 use crate::failure::{Failure, Retry, Scope, Step};
-use crate::network::HttpClients;
+use crate::network::{HttpClients, asked_by};
+use crate::quota::Owner;
 use crate::secret::ApiKey;
 
 /// The largest number of bytes of a page of the list of batches.
@@ -53,6 +54,7 @@ pub struct BatchServer {
     expected: Expected,
     timeout: Duration,
     connections: ConnectionShare,
+    owner: Owner,
 }
 
 impl BatchServer {
@@ -66,7 +68,7 @@ impl BatchServer {
         clients: &HttpClients,
         model: Model,
         timeout: Duration,
-        connections: ConnectionShare,
+        (owner, connections): (Owner, ConnectionShare),
     ) -> Result<Self, Failure> {
         let profile = model.provider.profile();
         if model.provider != Provider::OpenAi {
@@ -89,7 +91,15 @@ impl BatchServer {
         let dimensions = endpoint.dimensions as usize;
         let shortened_to = endpoint.shortened_to.map(|most| most as usize);
         let expected = Expected { inputs: 1, dimensions, shortened_to, proven: false };
-        Ok(BatchServer { client, protocol: model.protocol(), endpoint, expected, timeout, connections })
+        Ok(BatchServer {
+            client,
+            protocol: model.protocol(),
+            endpoint,
+            expected,
+            timeout,
+            connections,
+            owner,
+        })
     }
 
     /// Makes the file of requests for inputs, each with its place.
@@ -266,7 +276,7 @@ impl BatchServer {
 
     /// Sends a request. Returns its answer if that has the status of a success.
     async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
-        let sent = self.endpoint.authorize(request).send().await;
+        let sent = asked_by(self.owner, self.endpoint.authorize(request).send()).await;
         let response = sent.map_err(|error| network_error(error).into_failure())?;
         match response.status().is_success() {
             true => Ok(response),

@@ -19,6 +19,14 @@ use crate::failure::{Failure, Retry, Step};
 /// The number of events that wait for whoever takes them.
 const EVENTS_AHEAD: usize = 2;
 
+/// A batch that is to be given up.
+pub enum ToCancel {
+    /// The provider's id of it.
+    Known(String),
+    /// The tag under which it may have been made.
+    Tagged(String),
+}
+
 /// What has come of a step.
 #[derive(Debug)]
 pub enum BatchEvent {
@@ -148,10 +156,20 @@ impl BatchTask {
 
     /// Gives a batch up if there is one, and deletes its files. Nobody waits for that, and what fails of it is left to the provider,
     /// which deletes files by itself later.
-    pub fn tidy(network: &BatchNetwork, server: Arc<BatchServer>, batch: Option<String>, files: Vec<String>) {
+    pub fn tidy(
+        network: &BatchNetwork,
+        server: Arc<BatchServer>,
+        batch: Option<ToCancel>,
+        files: Vec<String>,
+    ) {
         network.handle.spawn(async move {
-            if let Some(batch) = batch {
-                let _ = server.cancel(&batch).await;
+            let id = match batch {
+                Some(ToCancel::Known(id)) => Some(id),
+                Some(ToCancel::Tagged(tag)) => server.find(&tag).await.ok().flatten().map(|found| found.id),
+                None => None,
+            };
+            if let Some(id) = id {
+                let _ = server.cancel(&id).await;
             }
             for file in files {
                 let _ = server.delete(&file).await;
@@ -173,6 +191,11 @@ impl BatchTask {
             }
         };
         BatchTask { events: receiver, abort: network.handle.spawn(in_time).abort_handle(), _place: place }
+    }
+
+    /// Returns whether something has come of it that was not taken.
+    pub fn has_next(&self) -> bool {
+        !self.events.is_empty()
     }
 
     /// Returns what has come of it, if something has. After an end it is not to be called again.
