@@ -368,3 +368,17 @@ def test_who_drops_a_vectorizer_and_keeps_the_transaction_open_holds_up_nobody_e
         stub.batches.finish(first)
     vectorizer.in_step(db, ["id"])
     assert ordinary(stub) == []
+
+
+def test_who_enqueues_all_rows_and_keeps_the_transaction_open_keeps_nobody_from_declaring(batching, stub):
+    db = batching.db
+    db.sql("CREATE TABLE other (id int PRIMARY KEY, body text)")
+    for name, table in (("rows", "document"), ("others", "other")):
+        vectorizer.create(db, stub.url, table, name=f"'{name}'")
+    # Of a month ago.
+    db.sql("INSERT INTO ai._vectorizer_backfill SELECT id, now() - interval '31 days' FROM ai.vectorizer")
+    with db.connect() as session, session.transaction(force_rollback=True):
+        session.execute("SELECT ai.resync('rows')")
+        db.sql("SET statement_timeout = '20s'; SELECT ai.resync('others')")
+        db.sql("SET statement_timeout = '20s'; SELECT ai.drop_vectorizer('others')")
+    vectorizer.in_step(db, ["id"])
