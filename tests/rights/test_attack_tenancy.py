@@ -91,6 +91,25 @@ def test_a_trigger_on_ones_own_work_table_that_sleeps_holds_up_nobody_else(share
         alice.is_served(row)
 
 
+def test_a_trigger_that_sleeps_when_ones_batch_ends_holds_up_nobody_else(shared, stub):
+    db, mallory, alice = shared()
+    mallory.sql("CREATE TABLE mallory.many (id int PRIMARY KEY, body text); INSERT INTO mallory.many SELECT n, 'row ' || n FROM generate_series(1, 3) n")
+    by_batch = "ai.processing_default(backfill => 'batch')"
+    number = mallory.ids["many"] = vectorizer.create(db, stub.url, "mallory.many", user="mallory", processing=by_batch)
+    [batch] = eventually(stub.batches.all, what="the batch to be submitted")
+    waiting = f"SELECT count(*) FROM ai._vectorizer_work_{number} WHERE available_at > now() + interval '1 day'"
+    settles(lambda: db.value(waiting), 3)
+    mallory.sql(f"""
+        CREATE FUNCTION mallory.sleep() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN PERFORM pg_sleep(3600); RETURN NULL; END $$;
+        CREATE TRIGGER attack BEFORE UPDATE ON ai._vectorizer_work_{number} EXECUTE FUNCTION mallory.sleep()
+    """)
+    stub.batches.finish(batch)
+    mallory.comes_to("paused", "canceled statements", "many")
+    for row in range(1, 6):
+        alice.is_served(row)
+
+
 def test_a_work_table_that_refuses_failures_ends_nobodys_turn(shared, stub):
     """Rows that fail are written down in it, and an error there is one vectorizer's."""
     db, mallory, alice = shared()
