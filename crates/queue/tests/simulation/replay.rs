@@ -183,7 +183,7 @@ impl Works {
             Order::SetAside => self.fail(Retry::Never),
             Order::Recover => {
                 let at_once = (Duration::ZERO, Duration::ZERO);
-                suspects::recover(&mut self.session, &self.source.definition, (1, 0), at_once)
+                suspects::recover(&mut self.session, &self.source.definition, (1, 0), at_once).map(drop)
             }
             Order::Die => Err(died()),
         }
