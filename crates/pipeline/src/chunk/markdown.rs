@@ -115,7 +115,7 @@ mod tests {
         };
         assert_eq!(cut(16 << 20), Ok(()));
         // Ten thousand times two hundred bytes for a text of a hundred thousand, whatever becomes of them.
-        assert_eq!(cut(4 << 20), Err(ChunkError::TooLarge { limit: 4 << 20 }));
+        assert_eq!(cut(3 << 20), Err(ChunkError::TooLarge { limit: 3 << 20 }));
     }
 
     #[test]
