@@ -25,13 +25,14 @@ async fn fetched(content: &'static str) -> (Vec<BatchAnswer>, Result<(), Failure
 
 #[tokio::test]
 async fn a_batch_is_made_of_a_file_with_a_request_an_input() {
-    let server = Server::start(|request| match (request.method.as_str(), request.target.as_str()) {
-        ("POST", "/v1/files") => Reply::new(200, json!({"id": "file-1"}).to_string()),
-        ("POST", "/v1/batches") => {
-            Reply::new(200, json!({"id": "batch_1", "status": "validating"}).to_string())
-        }
-        _ => Reply::new(404, ""),
-    });
+    let server =
+        Server::start(|request| match (request.method.as_str(), request.target.trim_start_matches("/v1")) {
+            ("POST", "/files") => Reply::new(200, json!({"id": "file-1"}).to_string()),
+            ("POST", "/batches") => {
+                Reply::new(200, json!({"id": "batch_1", "status": "validating"}).to_string())
+            }
+            _ => Reply::new(404, ""),
+        });
     let api = asked_of(&server);
     let file = api.file([(0, "a"), (3, "b")].into_iter()).unwrap();
     let file = api.upload(file).await.unwrap();

@@ -284,14 +284,14 @@ impl BatchServer {
         }
     }
 
-    /// Returns the failure that a refusal comes to: with [`Retry::Never`] unless it is about who asks, how often, or passes.
+    /// Returns the failure that a refusal comes to, without its message, which may repeat a text of the file: with [`Retry::Never`] unless it is about who asks, how often, or passes.
     fn refused(&self, refusal: ProviderRefusal) -> Failure {
         let key = self.endpoint.api_key.as_ref().map(ApiKey::secret);
         match refusal.kind() {
             RefusalKind::InputRefused | RefusalKind::NoSuchModel | RefusalKind::RequestRefused => {
                 rejected(&format!("the provider answered {}", refusal.told_status))
             }
-            kind => refusal.into_error(kind, None, key, &[]).into_failure(),
+            kind => refusal.without_message().into_error(kind, None, key, &[]).into_failure(),
         }
     }
 }

@@ -113,6 +113,12 @@ impl ProviderRefusal {
         self
     }
 
+    /// Leaves the message out: what was sent is not at hand to be looked for in it.
+    pub(in crate::embed) fn without_message(mut self) -> Self {
+        self.message.clear();
+        self
+    }
+
     /// Returns whether the request itself is refused, not the caller.
     pub(in crate::embed) fn is_bad_request(&self) -> bool {
         matches!(self.status.as_u16(), 400 | 422)
