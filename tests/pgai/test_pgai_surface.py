@@ -49,7 +49,7 @@ NOT_IMMUTABLE = {
 # With arguments of our own behind theirs.
 LONGER = {
     *("destination_table", "embedding_voyageai", "loading_uri", "parsing_auto", "parsing_pymupdf", "parsing_docling"),
-    *("create_vectorizer", "destination_column", "indexing_hnsw"),
+    *("create_vectorizer", "destination_column", "indexing_hnsw", "processing_default"),
 }
 
 
