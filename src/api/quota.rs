@@ -1,10 +1,10 @@
 //! Limits on the number of vectorizers and S3 sources of a role or a database: they take turns in the worker,
 //! so one role's reduce the time for all others.
 //!
-//! What one role declares is declared by one transaction at a time ([`hold`]), so that a role's limits hold. Those of a database may be
+//! One transaction at a time declares for a role ([`hold`]), so that a role's limits hold. Those of a database may be
 //! exceeded by what other roles declare at the same time: waiting for all of them would let one keep all others waiting.
 //!
-//! What counts is the row in the catalog, also if the tables that it needs are gone: it costs its part of each look at all of them.
+//! The row in the catalog counts, also if the tables that it needs are gone: it costs its part of each look at all of them.
 //!
 //! The limits are those that are set for the owner, in whoever's session: a trigger of the owner's runs in the worker's.
 

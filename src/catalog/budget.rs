@@ -98,7 +98,7 @@ pub struct Charged<'a> {
     pub model: &'a ModelName,
     /// The part of its price that was paid.
     pub share: f64,
-    /// What was paid in USD, if that is known; else it is reckoned from the price.
+    /// The amount in USD that was paid, if that is known; else it is reckoned from the price.
     pub usd: Option<f64>,
 }
 

@@ -38,7 +38,8 @@ pub fn drop_or_leave(whose: &str, table: &Table) -> Result<(), PgError> {
 fn try_to_drop(table: &Table) -> Result<Option<PgError>, PgError> {
     let Err(error) = subtransaction(|| table.drop()) else { return Ok(None) };
     if error.code != PgSqlErrorCode::ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST {
-        return Err(error);
+        // Raised again as it was: whoever waits for locks so briefly says who is in the way.
+        error.throw();
     }
     if obstacles::is_built_on_by_reader(table)? {
         return Ok(Some(error));

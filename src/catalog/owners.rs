@@ -38,14 +38,18 @@ const FORGET_VECTORIZERS: &str = "
         FOR UPDATE OF v SKIP LOCKED)
     DELETE FROM ai.vectorizer v USING lost l WHERE v.id = l.id";
 
+/// A condition for an S3 source `s`: it has lost both of its tables, so that nobody is its owner any more.
+pub const IS_OWNERLESS: &str = "
+    to_regclass('ai._s3_source_seen_' || s.id) IS NULL
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = s.target)";
+
 /// Deletes the rows of S3 sources that have lost both of their tables.
-const FORGET_SOURCES: &str = "
-    WITH lost AS MATERIALIZED (
-        SELECT s.id FROM ai.s3_source s
-        WHERE to_regclass('ai._s3_source_seen_' || s.id) IS NULL
-          AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = s.target)
-        FOR UPDATE OF s SKIP LOCKED)
-    DELETE FROM ai.s3_source s USING lost l WHERE s.id = l.id";
+fn forget_sources() -> String {
+    format!(
+        "WITH lost AS MATERIALIZED (SELECT s.id FROM ai.s3_source s WHERE {IS_OWNERLESS} FOR UPDATE OF s SKIP LOCKED)
+         DELETE FROM ai.s3_source s USING lost l WHERE s.id = l.id"
+    )
+}
 
 /// Deletes vectorizers and S3 sources that have lost all their tables, so that nobody is their owner. They are deleted with
 /// the last of these, unless that failed, for instance because somebody had locked the row.
@@ -54,7 +58,7 @@ pub fn forget_ownerless() -> Result<(), PgError> {
         if has_bindings() {
             sql::execute(FORGET_VECTORIZERS, &[])?;
         }
-        sql::execute(FORGET_SOURCES, &[]).map(drop)
+        sql::execute(&forget_sources(), &[]).map(drop)
     })
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use pgai_rs_pipeline::quota::{Day, day_of};
-use pgai_rs_pipeline::usage::{Bill, Counted, Ledger, Meter, ModelName, Usage, price_share};
+use pgai_rs_pipeline::usage::{Bill, Counted, Ledger, Meter, ModelName, Usage};
 
 use super::budget::{self, Charged};
 use super::schema;
@@ -121,7 +121,7 @@ struct Purpose(&'static str);
 
 const DOCUMENTS: Purpose = Purpose("documents");
 
-/// What documents are sent by in the provider's batch API, which has another price.
+/// The purpose of documents that go by the provider's batch API, which has another price.
 const BATCHES: Purpose = Purpose("batches");
 
 impl From<Asking> for Purpose {
@@ -186,8 +186,7 @@ fn add_all(
         for (counted, day, usage) in of_documents {
             let purpose = if counted.by_batch { BATCHES } else { DOCUMENTS };
             way(&|| add(counted, purpose, *day, *usage))?;
-            let Counted { vectorizer, owner, model, by_batch, .. } = &**counted;
-            let share = if *by_batch { price_share(model) } else { 1.0 };
+            let (Counted { vectorizer, owner, model, .. }, share) = (&**counted, counted.share());
             let charged =
                 Charged { purpose: budget::DOCUMENTS, vectorizer, role: *owner, model, share, usd: None };
             way(&|| budget::charge(&charged, *day, *usage))?;

@@ -3,6 +3,7 @@
 use pgrx::PgSqlErrorCode;
 
 use super::warned;
+use crate::catalog::owners::IS_OWNERLESS;
 use crate::catalog::{registration, remains, vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::identity::{as_superuser, current_user, may_act_as, superuser};
@@ -28,15 +29,17 @@ const PARTITIONED: &str = "
     JOIN pg_event_trigger_dropped_objects() r
       ON r.object_type = 'table' AND r.address_names = t.address_names[1:2]";
 
-/// Deletes the S3 sources that have lost both of their tables. Nobody is the owner of such a source any more.
-const S3_SOURCES: &str = "
-    DELETE FROM ai.s3_source s
-    WHERE to_regclass('ai._s3_source_seen_' || s.id) IS NULL
-      AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = s.target)
-      AND EXISTS (SELECT FROM pg_event_trigger_dropped_objects() d
-                  WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0
-                    AND (d.objid = s.target OR d.schema_name = 'ai' AND d.object_name = '_s3_source_seen_' || s.id))
-    RETURNING s.name::text";
+/// Deletes the S3 sources that have lost the last of their tables.
+fn ownerless_sources() -> String {
+    format!(
+        "DELETE FROM ai.s3_source s
+         WHERE {IS_OWNERLESS}
+           AND EXISTS (SELECT FROM pg_event_trigger_dropped_objects() d
+                       WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0
+                         AND (d.objid = s.target OR d.schema_name = 'ai' AND d.object_name = '_s3_source_seen_' || s.id))
+         RETURNING s.name::text"
+    )
+}
 
 /// Removes the vectorizers whose source was dropped, the chunks of dropped partitions, and the S3 sources that have lost their
 /// tables.
@@ -57,7 +60,7 @@ pub fn follow() -> Result<(), PgError> {
         warned("the removal of a partition", || forget_rows(id));
     }
 
-    for name in as_superuser(|| sql::query(S3_SOURCES, &[], |row| row.get::<String>(1)))? {
+    for name in as_superuser(|| sql::query(&ownerless_sources(), &[], |row| row.get::<String>(1)))? {
         pgrx::notice!("associated tables for S3 source {name} dropped. dropping S3 source");
         wake::worker_at_commit();
     }

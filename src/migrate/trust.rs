@@ -1,6 +1,6 @@
 //! The author of a config in pgai's catalog: a superuser, or who else may have written it.
 //!
-//! What is declared for a superuser is free of the administrator's lists. In pgai, whoever may declare vectorizers may write to its
+//! A superuser's declaration is free of the administrator's lists. In pgai, whoever may declare vectorizers may write to its
 //! catalog, also to the entries of others. So an entry on a superuser's table is taken for a superuser's word only if nobody else
 //! may write there. Else the lists bind it, until a superuser who has read its config answers for it.
 

@@ -132,7 +132,7 @@ impl Active {
             cursor: Cursor::default(),
             looks: Looks::default(),
             filling,
-            suspects_from: known.map_or_else(|| Some(Instant::now()), |known| known.suspects_from),
+            suspects_from: known.and_then(|known| known.suspects_from),
             mean_size: 0,
         })
     }

@@ -1,4 +1,4 @@
-//! What batches have brought for documents under way, and the collecting of inputs for them.
+//! The vectors that batches have brought for documents under way, and the collecting of inputs for them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use pgai_rs_queue::work::{Claimed, end_wait, unchanged_since};
 
 use super::active::Active;
 use super::reservations::Reservations;
-use super::roster::{its_turn, report};
+use super::roster::its_turn;
 use super::session::SpiSession;
 use super::spi::SpiQueue;
 use super::tickets::Tickets;
@@ -93,13 +93,9 @@ impl SpiQueue {
     /// Answers questions of a vectorizer's documents. Those that can't be answered are asked again.
     pub(super) fn answer(&mut self, vectorizer: &document::Vectorizer, inquiries: Vec<Inquiry>) {
         let Some(active) = self.roster.get(vectorizer.id) else { return };
-        match answer(active, &self.tickets, inquiries, &mut self.batches.reservations) {
-            Ok(has_collected) => self.batches.may_have |= has_collected,
-            Err(error) if error.is_costly() => {
-                self.roster.pause(vectorizer.id, "look up the batches of", &error);
-            }
-            Err(error) => report(&vectorizer.name, "look up the batches of", &error),
-        }
+        let answered = answer(active, &self.tickets, inquiries, &mut self.batches.reservations)
+            .map(|has_collected| self.batches.may_have |= has_collected);
+        self.tell_of(vectorizer.id, "look up the batches of", answered);
     }
 }
 
@@ -149,14 +145,14 @@ fn ordinary(inquiry: &Inquiry) -> Decision {
     Decision { found: Found::Vectors { vectors, may_wait: false }, batch: None }
 }
 
-/// Whether a row may wait for a batch, and whether its inputs may be collected for one.
+/// A row's leave to wait for a batch, and to have its inputs collected for one.
 #[derive(Clone, Copy, Default)]
 struct MayWait {
     waits: bool,
     is_collected: bool,
 }
 
-/// What is known of inputs that are in batches.
+/// The state of an input that is in a batch.
 #[derive(Debug, Clone, PartialEq)]
 enum Known {
     /// The vector.

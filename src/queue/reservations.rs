@@ -1,4 +1,4 @@
-//! What the worker remembers of batches between turns.
+//! The worker's memory of batches between turns.
 
 use std::collections::HashMap;
 
@@ -7,11 +7,11 @@ use pgai_rs_pipeline::budget::Reserved;
 /// The amounts that are set aside of budgets for batches that are not billed yet, by the batches' ids.
 pub type Reservations = HashMap<i64, Vec<Reserved>>;
 
-/// What the worker remembers of batches between turns.
+/// The worker's memory of batches between turns.
 pub struct Remembered {
     /// True unless it is known that there are none.
     pub may_have: bool,
-    /// What is set aside for each.
+    /// The amounts that are set aside for each.
     pub reservations: Reservations,
 }
 

@@ -166,26 +166,16 @@ impl Roster {
             true => read()?,
             false => turn::on_account_of(entry.owner(), read)?,
         };
-        let mut session = SpiSession::on(&active);
-        let mut has_suspects = known.is_some();
         if known.is_none() {
-            let batches = transaction(|| batch::times(entry.id))?;
-            let (own_leases, backoff) = (tickets.leases(), guc::retry_backoff());
-            has_suspects = turn::allowing(WHOLE_TABLE, || {
-                let has_suspects = recover(&mut session, &active.definition, own_leases, backoff)?;
-                end_stray_waits(&mut session, &active.definition, &batches)?;
-                Ok::<bool, PgError>(has_suspects)
-            })?;
+            active.suspects_from = recover_rows(&active, tickets)?.then(Instant::now);
         }
+        let mut session = SpiSession::on(&active);
         if active.is_permitted_anew(known) {
             turn::allowing(WHOLE_TABLE, || resume(&mut session, &active.definition))?;
         }
         turn::allowing(WHOLE_TABLE, || transaction(|| unlogged::compare_after_crash(&active.vectorizer)))?;
         if redefined {
             forget_unheld(&active, tickets);
-        }
-        if !has_suspects {
-            active.suspects_from = None;
         }
         self.active.insert(entry.id, active);
         Ok(())
@@ -346,6 +336,18 @@ pub fn report(name: &str, action: &str, error: &PgError) {
 /// Returns the time until it is an owner's turn, at most [`LOOK_AGAIN`], or `None` if it may run now.
 pub fn its_turn(owner: pgrx::pg_sys::Oid) -> Option<Duration> {
     turn::left(owner).map(|left| left.min(LOOK_AGAIN))
+}
+
+/// Releases the rows of a vectorizer that dead workers hold, and those that wait for batches that are not there. Returns whether
+/// there are suspects among them.
+fn recover_rows(active: &Active, tickets: &Tickets) -> Result<bool, PgError> {
+    let (mut session, v) = (SpiSession::on(active), &active.definition);
+    let batches = transaction(|| batch::times(v.id))?;
+    turn::allowing(WHOLE_TABLE, || {
+        let has_suspects = recover(&mut session, v, tickets.leases(), guc::retry_backoff())?;
+        end_stray_waits(&mut session, v, &batches)?;
+        Ok(has_suspects)
+    })
 }
 
 fn name_of(active: &HashMap<i32, Active>, id: i32) -> String {

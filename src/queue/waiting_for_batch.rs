@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::conditions::{Condition, Conditions, Stop};
 
-/// What vectorizers wait for, in words, with the time until their provider has promised it, by their ids.
+/// The reason for which vectorizers wait, in words, with the time until their provider has promised it, by their ids.
 pub type WaitingForBatches = HashMap<i32, (String, Option<Duration>)>;
 
 impl Conditions {

@@ -104,10 +104,14 @@ pub struct Counted {
 }
 
 impl Counted {
+    /// Returns the part of the model's price that is paid.
+    pub fn share(&self) -> f64 {
+        if self.by_batch { price_share(&self.model) } else { 1.0 }
+    }
+
     fn payer(&self) -> Payer<'_> {
-        let share = if self.by_batch { price_share(&self.model) } else { 1.0 };
         let ModelName { model, server } = &self.model;
-        Payer { vectorizer: &self.vectorizer, owner: self.owner, model, server, share }
+        Payer { vectorizer: &self.vectorizer, owner: self.owner, model, server, share: self.share() }
     }
 }
 

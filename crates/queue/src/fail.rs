@@ -84,8 +84,16 @@ fn settle<'a, S: Session>(
     let loading = &vectorizer.config.loading;
     let dispositions: Vec<Disposition> =
         failed.iter().map(|(claim, failure)| disposition(loading, claim, failure, limits)).collect();
-    let (aside, later): (Vec<_>, Vec<_>) =
-        held.into_iter().partition(|at| matches!(dispositions[*at], Disposition::Aside));
+    let (mut aside, mut later, mut waiting) = (Vec::new(), Vec::new(), Vec::new());
+    for at in held {
+        match dispositions[at] {
+            Disposition::Aside => aside.push(at),
+            Disposition::Later(..) => later.push(at),
+            Disposition::Waits(until) => waiting.push((claims[at], until)),
+        }
+    }
+    wait(session, v, &waiting)?;
+
     let rows = match rows_are_free {
         true => lock_rows(session, v, &claims, aside)?,
         false => SourceRows { here: Vec::new(), busy: aside, gone: Vec::new() },
@@ -102,13 +110,6 @@ fn settle<'a, S: Session>(
     });
     let later: Vec<_> = later.iter().map(settled).chain(busy).collect();
     let aside: Vec<_> = rows.here.iter().map(settled).collect();
-    let waiting = later.iter().filter_map(|row| match row.disposition {
-        Disposition::Waits(until) => Some((row.claim, until)),
-        Disposition::Later(..) | Disposition::Aside => None,
-    });
-    wait(session, v, &waiting.collect::<Vec<_>>())?;
-    let later: Vec<_> =
-        later.into_iter().filter(|row| !matches!(row.disposition, Disposition::Waits(_))).collect();
     postpone_rows(session, v, &later)?;
     set_aside(session, v, &aside)?;
     Ok(later.into_iter().chain(aside).collect())

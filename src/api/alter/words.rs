@@ -40,7 +40,7 @@ fn replace(entry: &Entry, wanted: &Search) -> Result<Option<Table>, PgError> {
     let Relations { store, words, .. } = &entry.relations;
     if let Some(words) = words {
         // The foreign key goes with it, for which Postgres locks the store as well.
-        lock::writers_briefly(|| dropping::drop_own(words).unwrap_or_else(|error| error.throw()));
+        lock::writers_briefly(|| dropping::drop_own(words))?;
     }
     if *wanted == Search::None {
         return Ok(None);

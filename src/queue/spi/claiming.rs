@@ -215,7 +215,7 @@ impl SpiQueue {
     }
 
     /// Reports an error of an action that the others need not wait for, and has the vectorizer rest if it was costly.
-    fn tell_of(&mut self, id: i32, action: &'static str, result: Result<(), PgError>) {
+    pub(in crate::queue) fn tell_of(&mut self, id: i32, action: &'static str, result: Result<(), PgError>) {
         let Err(error) = result else { return };
         match self.roster.get(id) {
             Some(active) if !error.is_costly() => report(&active.vectorizer.name, action, &error),

@@ -1,8 +1,8 @@
-//! What a batch has cost.
+//! The cost of a batch.
 
 use pgai_rs_pipeline::usage::Usage;
 
-use crate::catalog::batch::Batch;
+use crate::catalog::batch::{Batch, State};
 
 /// The bill for a batch.
 #[derive(Debug, Clone, Copy)]
@@ -11,11 +11,19 @@ pub enum Bill {
     Nothing,
     /// It has cost what its answers say.
     AsSaid,
-    /// What was done of it is not known.
+    /// It is not known how much of it was done.
     AsEstimated,
 }
 
 impl Bill {
+    /// Returns the bill for a batch in this state of which nothing more is heard. One that is being made may have been made.
+    pub fn unheard(state: State) -> Bill {
+        match state {
+            State::Creating | State::Submitted => Bill::AsEstimated,
+            State::Collecting | State::Ready | State::Uploaded | State::Done => Bill::Nothing,
+        }
+    }
+
     /// Returns what is counted for a batch, of whose answers some say what is billed, and so many do not.
     pub fn usage(self, batch: &Batch, billed: u64, unsaid: u64) -> Usage {
         let number = |number: i64| u64::try_from(number).unwrap_or_default();

@@ -11,7 +11,7 @@
 //! | `done` | have the rows that waited run, until nobody needs it |
 //!
 //! * `progress`: the steps
-//! * `bill`: what a batch has cost
+//! * `bill`: the cost of a batch
 //! * `waiting`: what is said of those that are not over
 
 mod bill;
@@ -26,7 +26,7 @@ use pgai_rs_pipeline::embed::BatchServer;
 use pgai_rs_pipeline::embed::by_batch::{BatchNetwork, Room};
 use pgai_rs_pipeline::failure::Failure;
 
-use self::progress::Progress;
+use self::progress::{Progress, Served};
 use self::waiting::waiting;
 use crate::catalog::batch::{self, Batch, State};
 use crate::pg::error::PgError;
@@ -117,25 +117,26 @@ impl Batches {
         // It is disabled, or can't be served: what is with the provider stays there.
         let Some((shared, model)) = queue.batches_of(vectorizer) else { return Ok(()) };
         queue.set_aside_for(batch, &shared);
+        let served = &mut Served { batch, shared: &shared, queue, way };
 
         for event in progress.take_events() {
-            if progress.take(batch, event, &shared, queue, way)? {
+            if progress.take(event, served)? {
                 return Ok(());
             }
         }
         let is_wanted = batch.model == model && shared.config.processing.backfills_by_batch();
         if batch.state != State::Done && !is_wanted {
-            return progress.give_up(batch, "its vectorizer was altered", &shared, queue, way);
+            return progress.give_up("its vectorizer was altered", served);
         }
         if progress.is_busy() {
             return Ok(());
         }
 
         match batch.state {
-            State::Collecting => progress.close(batch, vectorizer, queue),
-            State::Done => progress.end_waits(batch, vectorizer, queue),
+            State::Collecting => progress.close(batch, vectorizer, served.queue),
+            State::Done => progress.end_waits(batch, vectorizer, served.queue),
             _ if batch.submitted.is_none() && batch.age > LONGEST_WAY => {
-                progress.give_up(batch, "it could not be submitted within a day", &shared, queue, way)
+                progress.give_up("it could not be submitted within a day", served)
             }
             State::Ready => {
                 let is_with_provider = |other: &&Batch| {
@@ -143,14 +144,15 @@ impl Batches {
                         && matches!(other.state, State::Uploaded | State::Creating | State::Submitted)
                 };
                 match all.iter().filter(is_with_provider).count() < MOST_AT_A_TIME {
-                    true => progress.upload(batch, &shared, way),
+                    true => progress.upload(served),
                     false => Ok(()),
                 }
             }
-            State::Uploaded | State::Creating => progress.create(batch, &shared, way),
-            State::Submitted if batch.submitted.is_some_and(|seconds| seconds > LONGEST_WORK) => progress
-                .give_up(batch, "the provider did not keep its promise of 24 hours", &shared, queue, way),
-            State::Submitted => progress.look(batch, &shared, way),
+            State::Uploaded | State::Creating => progress.create(served),
+            State::Submitted if batch.submitted.is_some_and(|seconds| seconds > LONGEST_WORK) => {
+                progress.give_up("the provider did not keep its promise of 24 hours", served)
+            }
+            State::Submitted => progress.look(served),
         }
     }
 }

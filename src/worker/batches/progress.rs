@@ -34,7 +34,19 @@ const UNTIL_ROOM: Duration = Duration::from_secs(600);
 /// The number of pages of answers that are stored in a turn.
 const PAGES_A_TURN: usize = 4;
 
-/// What this process knows of a batch beside what is written down.
+/// A batch whose vectorizer is served, with what its steps need.
+pub struct Served<'a> {
+    /// The batch as it is written down.
+    pub batch: &'a Batch,
+    /// The vectorizer as it is now.
+    pub shared: &'a Arc<document::Vectorizer>,
+    /// The queue.
+    pub queue: &'a mut SpiQueue,
+    /// The way to the network.
+    pub way: &'a Way<'a>,
+}
+
+/// The knowledge of this process about a batch beside what is written down.
 #[derive(Default)]
 pub struct Progress {
     /// The step under way.
@@ -90,24 +102,20 @@ impl Progress {
     }
 
     /// Returns the provider's batch API, by the vectorizer as it is now. Notes what is in the way.
-    fn server(
-        &mut self,
-        batch: &Batch,
-        shared: &Arc<document::Vectorizer>,
-        way: &Way<'_>,
-    ) -> Result<Option<Arc<BatchServer>>, PgError> {
-        if let Some((_, server)) = self.server.as_ref().filter(|(known, _)| Arc::ptr_eq(known, shared)) {
+    fn server(&mut self, served: &Served<'_>) -> Result<Option<Arc<BatchServer>>, PgError> {
+        if let Some((_, server)) = self.server.as_ref().filter(|(known, _)| Arc::ptr_eq(known, served.shared))
+        {
             return Ok(Some(Arc::clone(server)));
         }
-        match (way.server)(shared) {
+        match (served.way.server)(served.shared) {
             Ok(server) => {
                 let server = Arc::new(server);
-                self.server = Some((Arc::clone(shared), Arc::clone(&server)));
+                self.server = Some((Arc::clone(served.shared), Arc::clone(&server)));
                 Ok(Some(server))
             }
             Err(failure) => {
                 self.pause.begin();
-                transaction(|| batch::set_problem(batch.id, Some(&failure.to_string())))?;
+                transaction(|| batch::set_problem(served.batch.id, Some(&failure.to_string())))?;
                 Ok(None)
             }
         }
@@ -131,167 +139,133 @@ impl Progress {
     }
 
     /// Uploads the file of a batch.
-    pub fn upload(
-        &mut self,
-        batch: &Batch,
-        shared: &Arc<document::Vectorizer>,
-        way: &Way<'_>,
-    ) -> Result<(), PgError> {
-        let Some(server) = self.server(batch, shared, way)? else { return Ok(()) };
-        let Some(place) = way.room.take(shared.account.owner(), LargeStep::Upload) else { return Ok(()) };
-        let inputs = transaction(|| batch::inputs(batch.id))?;
+    pub fn upload(&mut self, served: &Served<'_>) -> Result<(), PgError> {
+        let Some(server) = self.server(served)? else { return Ok(()) };
+        let Some(place) = served.way.room.take(served.shared.account.owner(), LargeStep::Upload) else {
+            return Ok(());
+        };
+        let inputs = transaction(|| batch::inputs(served.batch.id))?;
         let file = server.file(inputs.iter().map(|(place, input)| (*place, input.as_str())));
         match file {
-            Ok(file) => self.task = Some(BatchTask::upload(&way.network, server, file, place)),
+            Ok(file) => self.task = Some(BatchTask::upload(&served.way.network, server, file, place)),
             Err(failure) => return Err(PgError::internal(failure.message)),
         }
         Ok(())
     }
 
     /// Has the provider make the batch. That it may have done so is on disk before it is asked.
-    pub fn create(
-        &mut self,
-        batch: &Batch,
-        shared: &Arc<document::Vectorizer>,
-        way: &Way<'_>,
-    ) -> Result<(), PgError> {
+    pub fn create(&mut self, served: &Served<'_>) -> Result<(), PgError> {
         if self.no_room_until.is_some_and(|until| until > Instant::now()) {
             return Ok(());
         }
-        let Some(server) = self.server(batch, shared, way)? else { return Ok(()) };
-        let Some(file) = batch.input_file.clone() else {
-            return transaction(|| batch::set_state(batch.id, State::Ready));
+        let Some(server) = self.server(served)? else { return Ok(()) };
+        let Some(file) = served.batch.input_file.clone() else {
+            return transaction(|| batch::set_state(served.batch.id, State::Ready));
         };
-        self.may_exist |= batch.state == State::Creating;
-        if batch.state == State::Uploaded {
-            durably(|| transaction(|| batch::set_state(batch.id, State::Creating)))?;
+        self.may_exist |= served.batch.state == State::Creating;
+        if served.batch.state == State::Uploaded {
+            durably(|| transaction(|| batch::set_state(served.batch.id, State::Creating)))?;
         }
-        let tag = batch.tag.clone();
-        self.task = Some(BatchTask::create(&way.network, server, file, tag, self.may_exist));
+        let tag = served.batch.tag.clone();
+        self.task = Some(BatchTask::create(&served.way.network, server, file, tag, self.may_exist));
         self.may_exist = true;
         Ok(())
     }
 
     /// Looks how a batch is.
-    pub fn look(
-        &mut self,
-        batch: &Batch,
-        shared: &Arc<document::Vectorizer>,
-        way: &Way<'_>,
-    ) -> Result<(), PgError> {
-        let Some(server) = self.server(batch, shared, way)? else { return Ok(()) };
-        if let Some(id) = batch.provider_batch.clone() {
-            self.task = Some(BatchTask::look(&way.network, server, id));
+    pub fn look(&mut self, served: &Served<'_>) -> Result<(), PgError> {
+        let Some(server) = self.server(served)? else { return Ok(()) };
+        if let Some(id) = served.batch.provider_batch.clone() {
+            self.task = Some(BatchTask::look(&served.way.network, server, id));
         }
         Ok(())
     }
 
     /// Takes in what has come of a step. Returns whether the batch is in another state now.
-    pub fn take(
-        &mut self,
-        batch: &Batch,
-        event: BatchEvent,
-        shared: &Arc<document::Vectorizer>,
-        queue: &mut SpiQueue,
-        way: &Way<'_>,
-    ) -> Result<bool, PgError> {
+    pub fn take(&mut self, event: BatchEvent, served: &mut Served<'_>) -> Result<bool, PgError> {
         match event {
             BatchEvent::Uploaded(file) => {
                 self.pause = Pause::default();
-                transaction(|| batch::uploaded(batch.id, &file))?;
+                transaction(|| batch::uploaded(served.batch.id, &file))?;
                 Ok(true)
             }
-            BatchEvent::Is(Created { id, state }) if batch.state == State::Creating => {
+            BatchEvent::Is(Created { id, state }) if served.batch.state == State::Creating => {
                 // It is known before anything is done with it.
-                durably(|| transaction(|| batch::submitted(batch.id, &id)))?;
+                durably(|| transaction(|| batch::submitted(served.batch.id, &id)))?;
                 self.pause = Pause::default();
-                self.took_state(batch, state, shared, queue, way)?;
+                self.took_state(state, served)?;
                 Ok(true)
             }
-            BatchEvent::Is(Created { state, .. }) => self.took_state(batch, state, shared, queue, way),
-            BatchEvent::NotFound => Ok(false),
+            BatchEvent::Is(Created { state, .. }) => self.took_state(state, served),
             BatchEvent::Answers(answers) => {
                 self.count(&answers);
-                transaction(|| batch::store(batch.id, &answers))?;
+                transaction(|| batch::store(served.batch.id, &answers))?;
                 Ok(false)
             }
             BatchEvent::Fetched => {
-                self.settle(batch, None, Bill::AsSaid, shared, queue, way)?;
+                self.settle(None, Bill::AsSaid, served)?;
                 Ok(true)
             }
-            BatchEvent::Failed(failure) => self.failed(batch, &failure, shared, queue, way),
+            BatchEvent::Failed(failure) => self.failed(&failure, served),
         }
     }
 
     /// Takes in what the provider says of a batch. Returns whether it is in another state now.
-    fn took_state(
-        &mut self,
-        batch: &Batch,
-        state: BatchState,
-        shared: &Arc<document::Vectorizer>,
-        queue: &mut SpiQueue,
-        way: &Way<'_>,
-    ) -> Result<bool, PgError> {
+    fn took_state(&mut self, state: BatchState, served: &mut Served<'_>) -> Result<bool, PgError> {
         match state {
             BatchState::Working => {
                 self.pause.begin();
                 Ok(false)
             }
             BatchState::Over { files, is_completed } => {
-                let Some(place) = way.room.take(shared.account.owner(), LargeStep::Fetch) else {
+                let Some(place) = served.way.room.take(served.shared.account.owner(), LargeStep::Fetch)
+                else {
                     self.pause.begin();
                     return Ok(false);
                 };
                 if !is_completed {
                     let problem = "the provider has not completed it: the rest goes the ordinary way";
-                    transaction(|| batch::set_problem(batch.id, Some(problem)))?;
+                    transaction(|| batch::set_problem(served.batch.id, Some(problem)))?;
                 }
-                let Some(server) = self.server(batch, shared, way)? else { return Ok(false) };
+                let Some(server) = self.server(served)? else { return Ok(false) };
                 self.files.clone_from(&files);
                 (self.billed, self.unsaid) = (0, 0);
-                self.task = Some(BatchTask::fetch(&way.network, server, files, batch.inputs, place));
+                self.task =
+                    Some(BatchTask::fetch(&served.way.network, server, files, served.batch.inputs, place));
                 Ok(false)
             }
-            BatchState::Failed(code) if code == QUEUE_IS_FULL && batch.age < LONGEST_WAY => {
+            BatchState::Failed(code) if code == QUEUE_IS_FULL && served.batch.age < LONGEST_WAY => {
                 self.no_room_until = Some(Instant::now() + UNTIL_ROOM);
                 // Another one is made of the same file, under the same tag; the failed one is not it.
                 self.may_exist = false;
                 let problem =
                     "the provider has no room for its tokens yet: it is tried again every ten minutes";
                 transaction(|| {
-                    batch::not_submitted(batch.id)?;
-                    batch::set_problem(batch.id, Some(problem))
+                    batch::not_submitted(served.batch.id)?;
+                    batch::set_problem(served.batch.id, Some(problem))
                 })?;
                 Ok(true)
             }
             BatchState::Failed(code) => {
                 let problem = format!("the provider refused it: {code}");
-                self.settle(batch, Some(&problem), Bill::Nothing, shared, queue, way)?;
+                self.settle(Some(&problem), Bill::Nothing, served)?;
                 Ok(true)
             }
         }
     }
 
     /// Takes in that a step has failed. Returns whether the batch is in another state now.
-    fn failed(
-        &mut self,
-        batch: &Batch,
-        failure: &Failure,
-        shared: &Arc<document::Vectorizer>,
-        queue: &mut SpiQueue,
-        way: &Way<'_>,
-    ) -> Result<bool, PgError> {
+    fn failed(&mut self, failure: &Failure, served: &mut Served<'_>) -> Result<bool, PgError> {
         if failure.retry == Retry::Never {
-            let bill = match batch.state {
+            let bill = match served.batch.state {
                 State::Submitted if !self.files.is_empty() => Bill::AsSaid,
-                State::Submitted | State::Creating => Bill::AsEstimated,
-                State::Collecting | State::Ready | State::Uploaded | State::Done => Bill::Nothing,
+                state => Bill::unheard(state),
             };
-            self.settle(batch, Some(&failure.message), bill, shared, queue, way)?;
+            self.settle(Some(&failure.message), bill, served)?;
             return Ok(true);
         }
         self.pause.begin();
-        transaction(|| batch::set_problem(batch.id, Some(&failure.to_string())))?;
+        transaction(|| batch::set_problem(served.batch.id, Some(&failure.to_string())))?;
         Ok(false)
     }
 
@@ -303,39 +277,21 @@ impl Progress {
     }
 
     /// Gives a batch up: its rows go the ordinary way, and the provider is told.
-    pub fn give_up(
-        &mut self,
-        batch: &Batch,
-        why: &str,
-        shared: &Arc<document::Vectorizer>,
-        queue: &mut SpiQueue,
-        way: &Way<'_>,
-    ) -> Result<(), PgError> {
-        // One that is being made may have been made.
-        let may_cost = batch.submitted.is_some() || batch.state == State::Creating;
-        let bill = if may_cost { Bill::AsEstimated } else { Bill::Nothing };
+    pub fn give_up(&mut self, why: &str, served: &mut Served<'_>) -> Result<(), PgError> {
         self.task = None;
-        self.settle(batch, Some(why), bill, shared, queue, way)
+        self.settle(Some(why), Bill::unheard(served.batch.state), served)
     }
 
     /// Writes that nothing more comes of a batch, counts what it cost, and has its rows run.
-    fn settle(
-        &mut self,
-        batch: &Batch,
-        problem: Option<&str>,
-        bill: Bill,
-        shared: &Arc<document::Vectorizer>,
-        queue: &mut SpiQueue,
-        way: &Way<'_>,
-    ) -> Result<(), PgError> {
+    fn settle(&mut self, problem: Option<&str>, bill: Bill, served: &mut Served<'_>) -> Result<(), PgError> {
         // What the provider is told to delete must not be asked for again after a crash.
-        durably(|| transaction(|| batch::settle(batch.id, problem)))?;
-        shared.meter.of_batches().add(bill.usage(batch, self.billed, self.unsaid));
-        queue.is_billed(batch.id);
+        durably(|| transaction(|| batch::settle(served.batch.id, problem)))?;
+        served.shared.meter.of_batches().add(bill.usage(served.batch, self.billed, self.unsaid));
+        served.queue.is_billed(served.batch.id);
         self.pause = Pause::default();
 
-        if let Some(server) = self.server(batch, shared, way)? {
-            self.tidy(batch, matches!(bill, Bill::AsEstimated), server, way);
+        if let Some(server) = self.server(served)? {
+            self.tidy(served.batch, matches!(bill, Bill::AsEstimated), server, served.way);
         }
         Ok(())
     }
@@ -367,11 +323,9 @@ impl Progress {
         self.task = None;
         queue.is_billed(batch.id);
         if let Some((shared, server)) = self.server.take() {
-            let is_billed = matches!(batch.state, State::Creating | State::Submitted);
-            if is_billed {
-                shared.meter.of_batches().add(Bill::AsEstimated.usage(batch, 0, 0));
-            }
-            self.tidy(batch, is_billed, server, way);
+            let bill = Bill::unheard(batch.state);
+            shared.meter.of_batches().add(bill.usage(batch, 0, 0));
+            self.tidy(batch, matches!(bill, Bill::AsEstimated), server, way);
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! What is said of batches that are not over.
+//! Words for people about batches that are not over.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::catalog::batch::{Batch, State};
 use crate::queue::waiting_for_batch::WaitingForBatches;
 
-/// What the batches of a vectorizer that are not over come to, for people.
+/// The sums of a vectorizer's batches that are not over, for people.
 #[derive(Debug, Default)]
 struct Waiting {
     inputs: i64,

@@ -20,8 +20,7 @@ pub(super) use self::billing::{on_bill, tokens_told};
 pub(super) use self::large::LargeAnswers;
 use self::parse::Parsed;
 pub(super) use self::parse::{Expected, in_order, parse};
-pub(super) use self::reject::{address, check_api_key, no_api_key};
-use self::reject::{check_base_url, no_client, texts_only};
+use self::reject::{address, check_api_key, check_base_url, no_api_key, no_client, texts_only};
 use super::endpoint::Endpoint;
 use super::error::EmbedError;
 use super::identity::{CallerIdentity, Credentials};
@@ -29,7 +28,7 @@ use super::limits::pack::Limits;
 use super::model::Model;
 use super::pacing::connections::idle_per_host;
 use super::pacing::limiter::Limiter;
-use super::provider::Protocol;
+use super::provider::{Profile, Protocol};
 use super::request::body::{may_be_compressed, plain, read_body};
 use super::request::dimensions::MOST_DIMENSIONS;
 use super::request::inputs::Inputs;
@@ -308,7 +307,7 @@ impl Embedder for HttpEmbedder {
 /// # Errors
 ///
 /// `invalid_base_url`, and what the operating system refuses.
-pub(super) fn client_of(clients: &HttpClients, endpoint: &Endpoint) -> Result<reqwest::Client, Failure> {
+fn client_of(clients: &HttpClients, endpoint: &Endpoint) -> Result<reqwest::Client, Failure> {
     match &endpoint.socket {
         Some(server) => clients.over(&server.address).map_err(no_client),
         None => {
@@ -333,6 +332,30 @@ pub(super) fn most_numbers(dimensions: usize) -> usize {
 /// Returns the largest number of bytes of a vector of so many dimensions in an answer, with what stands beside it.
 fn bytes_of_vector(dimensions: usize) -> usize {
     most_numbers(dimensions) * BYTES_PER_NUMBER + BYTES_PER_INPUT
+}
+
+/// Returns the client of a server that is let in by its key alone, and the URL of a path of it.
+///
+/// # Errors
+///
+/// Fails as [`HttpEmbedder::new`] does, before anything is sent.
+pub(super) fn client_with_key(
+    clients: &HttpClients,
+    endpoint: &Endpoint,
+    profile: &Profile,
+    path: &str,
+) -> Result<(reqwest::Client, Url), Failure> {
+    match &endpoint.api_key {
+        None if endpoint.at_home => return Err(no_api_key(profile)),
+        None => {}
+        Some(key) => check_api_key(key)?,
+    }
+
+    let client = client_of(clients, endpoint)?;
+    let url = address(&endpoint.url(path))?;
+    // A host that is written as an address is not resolved, and so not looked at later.
+    endpoint.reach.check_literal(&url).map_err(|_| address_not_allowed())?;
+    Ok((client, url))
 }
 
 /// An answer with the status of a success.

@@ -13,8 +13,8 @@ use crate::failure::Failure;
 ///
 /// # Errors
 ///
-/// What budgets, quotas or the model's server are in the way with; and with [`Retry::Until`](crate::failure::Retry::Until) if the
-/// row waits for a batch.
+/// Fails if budgets or quotas do not allow it, or the model's server can't be asked or refuses; and with
+/// [`Retry::Until`](crate::failure::Retry::Until) if the row waits for a batch.
 pub(super) async fn vectors(
     context: &Context,
     prepared: &Prepared,

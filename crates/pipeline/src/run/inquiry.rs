@@ -13,7 +13,6 @@ use super::prepared::Prepared;
 use crate::budget::Reserved;
 use crate::document::{Digest, Ticket, digest};
 use crate::failure::{Failure, Retry, Scope, Step};
-use crate::usage::Meter;
 
 /// The pause after which a document asks again whose question nobody could answer.
 const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(5);
@@ -68,7 +67,7 @@ pub(super) struct Inquiries {
 }
 
 impl Inquiries {
-    /// The way to whoever receives, and is woken by this.
+    /// Returns the way to whoever receives, and is woken by this.
     pub(super) fn new(sender: mpsc::Sender<(i32, Inquiry)>, wake: Arc<Wake>) -> Arc<Self> {
         Arc::new(Inquiries { sender, wake })
     }
@@ -99,8 +98,7 @@ impl Inquiries {
             return Ok(vectors);
         }
 
-        let meter: Meter = vectorizer.meter.of_batches();
-        let reserved = meter.reserve(tokens)?;
+        let reserved = vectorizer.meter.of_batches().reserve(tokens)?;
         vectorizer.account.spend_tokens(tokens)?;
         let collect = Some(reserved.into_iter().collect());
         match self.send(vectorizer.id, &question, collect).await? {

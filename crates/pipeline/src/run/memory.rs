@@ -1,6 +1,6 @@
 //! The memory that the documents of a lane hold.
 //!
-//! What a document will hold is estimated when it is claimed, and no more are claimed than there is room for. An estimate may be
+//! The memory of a document is estimated when it is claimed, and no more are claimed than there is room for. An estimate may be
 //! far too low: a template repeats columns in each chunk, and how many chunks there are is known when they are cut. So a document
 //! waits once more, when it is known what it comes to and before memory is taken for that.
 

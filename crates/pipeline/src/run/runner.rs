@@ -142,7 +142,7 @@ impl Runner {
     ///
     /// # Errors
     ///
-    /// What the vectorizer's author may not do, and `invalid_embedding` if its provider has no batch API that is known.
+    /// Fails for what the vectorizer's author may not do, and with `invalid_embedding` if its provider has no batch API that is known.
     pub fn batch_server(&self, vectorizer: &Vectorizer) -> Result<BatchServer, Failure> {
         let _runtime = self.handle.enter();
         self.context.groups.batch_server(vectorizer)

@@ -208,7 +208,7 @@ fn is_small(field: &Field) -> bool {
 }
 
 /// Returns an expression for the size in bytes of what is read of a row `s`. A payload beyond the size `document` is not read.
-/// Of a row that is larger than `row` as it is stored, that size is returned, and nothing of it is unpacked.
+/// For a row that is larger than `row` as it is stored, it is that size, and nothing of the row is unpacked.
 fn read_size(loaded: &Field, fields: &[Field], document: &str, row: &str) -> String {
     let payload = stored_size(loaded);
     let sizes = |size: &dyn Fn(&Field) -> String| {

@@ -15,14 +15,13 @@ use super::state::{Batch, Created, Page, file_id};
 use crate::embed::endpoint::{Endpoint, percent_encoded};
 use crate::embed::error::{EmbedError, invalid};
 use crate::embed::http::{
-    BYTES_PER_ANSWER, BYTES_PER_INPUT, BYTES_PER_NUMBER, Expected, address, check_api_key, client_of,
-    most_numbers, no_api_key, refusal,
+    BYTES_PER_ANSWER, BYTES_PER_INPUT, BYTES_PER_NUMBER, Expected, client_with_key, most_numbers, refusal,
 };
 use crate::embed::model::Model;
 use crate::embed::pacing::connections::ConnectionShare;
 use crate::embed::provider::{Protocol, Provider};
 use crate::embed::request::body::read_body;
-use crate::embed::request::network_error::{address_not_allowed, network_error};
+use crate::embed::request::network_error::network_error;
 use crate::embed::request::refusal::{ProviderRefusal, RefusalKind};
 use crate::failure::{Failure, Retry, Scope, Step};
 use crate::network::{HttpClients, asked_by};
@@ -78,16 +77,7 @@ impl BatchServer {
         }
 
         let endpoint = model.endpoint.clone();
-        match &endpoint.api_key {
-            None if endpoint.at_home => return Err(no_api_key(profile)),
-            None => {}
-            Some(key) => check_api_key(key)?,
-        }
-
-        let client = client_of(clients, &endpoint)?;
-        let url = address(&endpoint.url("batches"))?;
-        endpoint.reach.check_literal(&url).map_err(|_| address_not_allowed())?;
-
+        let (client, _) = client_with_key(clients, &endpoint, profile, "batches")?;
         let dimensions = endpoint.dimensions as usize;
         let shortened_to = endpoint.shortened_to.map(|most| most as usize);
         let expected = Expected { inputs: 1, dimensions, shortened_to, proven: false };
@@ -120,7 +110,7 @@ impl BatchServer {
     ///
     /// # Errors
     ///
-    /// What is in the way; with [`Retry::Never`] if the provider takes no such file.
+    /// Fails with [`Retry::Never`] if the provider takes no such file. Any other failure passes.
     pub async fn upload(&self, file: BatchFile) -> Result<String, Failure> {
         let kept = KEPT_SECONDS.to_string();
         let mut fields = vec![("purpose", "batch")];
@@ -139,7 +129,7 @@ impl BatchServer {
     ///
     /// # Errors
     ///
-    /// What is in the way; with [`Retry::Never`] if the provider makes no such batch. After any other error it may have made it:
+    /// Fails with [`Retry::Never`] if the provider makes no such batch. After any other failure it may have made it:
     /// see [`find`](Self::find).
     pub async fn create(&self, file: &str, tag: &str) -> Result<Created, Failure> {
         let mut batch = json!({
@@ -159,7 +149,7 @@ impl BatchServer {
     ///
     /// # Errors
     ///
-    /// What is in the way; with [`Retry::Never`] if the provider does not list batches.
+    /// Fails with [`Retry::Never`] if the provider does not list batches. Any other failure passes.
     pub async fn find(&self, tag: &str) -> Result<Option<Created>, Failure> {
         let mut after = String::new();
         for _ in 0..MOST_PAGES {
@@ -178,7 +168,7 @@ impl BatchServer {
     ///
     /// # Errors
     ///
-    /// What is in the way; with [`Retry::Never`] if the provider does not know it.
+    /// Fails with [`Retry::Never`] if the provider does not know it. Any other failure passes.
     pub async fn look(&self, id: &str) -> Result<Created, Failure> {
         let url = self.endpoint.url(&format!("batches/{}", percent_encoded(id)));
         let body = self.ask(self.client.get(url), BYTES_PER_ANSWER).await?;
@@ -189,7 +179,7 @@ impl BatchServer {
     ///
     /// # Errors
     ///
-    /// What is in the way.
+    /// Fails if the provider can't be asked, or refuses.
     pub async fn cancel(&self, id: &str) -> Result<(), Failure> {
         let url = self.endpoint.url(&format!("batches/{}/cancel", percent_encoded(id)));
         self.ask(self.client.post(url), BYTES_PER_ANSWER).await.map(drop)
@@ -199,7 +189,7 @@ impl BatchServer {
     ///
     /// # Errors
     ///
-    /// What is in the way.
+    /// Fails if the provider can't be asked, or refuses.
     pub async fn delete(&self, file: &str) -> Result<(), Failure> {
         let url = self.endpoint.url(&format!("files/{}", percent_encoded(file)));
         self.ask(self.client.delete(url), BYTES_PER_ANSWER).await.map(drop)
@@ -209,7 +199,8 @@ impl BatchServer {
     ///
     /// # Errors
     ///
-    /// What is in the way; with [`Retry::Never`] if a file is not one of answers to so many inputs. Those before it are good.
+    /// Fails with [`Retry::Never`] if a file is not one of answers to so many inputs; any other failure passes. Answers that were
+    /// handed over are good.
     pub async fn fetch(
         &self,
         files: &[String],

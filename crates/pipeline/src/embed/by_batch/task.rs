@@ -27,15 +27,13 @@ pub enum ToCancel {
     Tagged(String),
 }
 
-/// What has come of a step.
+/// The result of a step, or a part of it.
 #[derive(Debug)]
 pub enum BatchEvent {
     /// The file was uploaded: its id.
     Uploaded(String),
     /// There is a batch, in this state.
     Is(Created),
-    /// There is no batch with the tag that was looked for.
-    NotFound,
     /// Answers; more may follow.
     Answers(Vec<BatchAnswer>),
     /// All answers have been handed over.

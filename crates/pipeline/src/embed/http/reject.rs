@@ -16,7 +16,7 @@ use crate::server_url::{ServerUrl, ServerUrlError};
 /// # Errors
 ///
 /// `invalid_base_url`.
-pub(in crate::embed) fn address(url: &str) -> Result<Url, Failure> {
+pub(super) fn address(url: &str) -> Result<Url, Failure> {
     let url = Url::parse(url);
     let url = url.ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     url.ok_or_else(|| not_a_url(ServerUrlError::Invalid))
@@ -36,7 +36,7 @@ fn not_a_url(error: ServerUrlError) -> Failure {
 }
 
 /// Refuses a key that can't stand in a header, before each request fails for it.
-pub(in crate::embed) fn check_api_key(key: &ApiKey) -> Result<(), Failure> {
+pub(super) fn check_api_key(key: &ApiKey) -> Result<(), Failure> {
     if key.expose().chars().all(|c| c.is_ascii() && !c.is_ascii_control()) {
         return Ok(());
     }
@@ -53,7 +53,7 @@ pub(super) fn texts_only() -> EmbedError {
 }
 
 /// The failure of a provider that lets nobody in without a key.
-pub(in crate::embed) fn no_api_key(provider: &Profile) -> Failure {
+pub(super) fn no_api_key(provider: &Profile) -> Failure {
     let message = format!("no API key for {} is available", provider.name);
     let usual = provider.api_key_name.map(|name| format!(", by default {name}")).unwrap_or_default();
     Failure::new(Step::Embedding, "no_api_key", message, Retry::After(ADMINISTRATOR)).with_hint(format!(

@@ -13,12 +13,12 @@ use super::tokens;
 use super::wire::{Body, billed_tokens, read};
 use crate::embed::error::EmbedError;
 use crate::embed::http::{
-    BYTES_PER_ANSWER, BYTES_PER_ECHO, BYTES_PER_INPUT, LargeAnswers, address, check_api_key, client_of,
-    no_api_key, on_bill, refusal, tokens_told,
+    BYTES_PER_ANSWER, BYTES_PER_ECHO, BYTES_PER_INPUT, LargeAnswers, client_with_key, on_bill, refusal,
+    tokens_told,
 };
 use crate::embed::limits::pack::Limits;
 use crate::embed::request::body::{may_be_compressed, read_body};
-use crate::embed::request::network_error::{address_not_allowed, network_error};
+use crate::embed::request::network_error::network_error;
 use crate::embed::request::refusal::ProviderRefusal;
 use crate::failure::Failure;
 use crate::network::HttpClients;
@@ -50,16 +50,8 @@ impl Client {
         timeout: Duration,
     ) -> Result<Self, Failure> {
         let RerankServer { protocol, endpoint } = &server;
-        match &endpoint.api_key {
-            None if endpoint.at_home => return Err(no_api_key(provider(*protocol).profile())),
-            None => {}
-            Some(key) => check_api_key(key)?,
-        }
-
-        let client = client_of(clients, endpoint)?;
-        let url = address(&endpoint.url(protocol.path()))?;
-        // A host that is written as an address is not resolved, and so not looked at later.
-        endpoint.reach.check_literal(&url).map_err(|_| address_not_allowed())?;
+        let profile = provider(*protocol).profile();
+        let (client, url) = client_with_key(clients, endpoint, profile, protocol.path())?;
         let large = LargeAnswers::new(Offload::new(), Owner::default());
         Ok(Client { client, server, url, timeout, large })
     }

@@ -1,4 +1,4 @@
-//! What a request needs before it is sent: the account's turn, memory and a connection.
+//! The admission of a request before it is sent: the account's turn, memory and a connection.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::memory_budget::Reservation;
 pub(super) struct Admitted<'a> {
     /// Counts it as under way at the account.
     pub(super) permit: RequestPermit<'a>,
-    /// What it takes of this process.
+    /// The memory and the connection that it takes of this process.
     pub(super) room: Room,
 }
 
@@ -27,13 +27,13 @@ pub(super) struct Room {
 impl Provider {
     /// Waits until a request may be sent.
     ///
-    /// Who waits for the account holds nothing that others could use meanwhile. Who finds no room when its turn comes gives
-    /// the turn back, for an account that other owners share must not wait for the memory of one of them; it keeps what it
-    /// then gets for its next turn.
+    /// A request that waits for the account holds nothing that others could use meanwhile. One that finds no room when its turn
+    /// comes gives the turn back, for an account that other owners share must not wait for the memory of one of them; it keeps
+    /// what it then gets for its next turn.
     ///
     /// # Errors
     ///
-    /// That the provider wants to be left alone for longer than one waits here.
+    /// Fails if the provider wants to be left alone for longer than one waits here.
     pub(super) async fn admit(&self, inputs: &[Arc<str>], tokens: usize) -> Result<Admitted<'_>, EmbedError> {
         let permit = self.permit(tokens).await?;
         if let Some(room) = self.room(inputs).now_or_never() {
