@@ -59,6 +59,8 @@ pub struct Active {
     pub filling: Option<Filling>,
     /// The time from which rows are looked for that a worker held when it ended; `None` if there are none.
     pub suspects_from: Option<Instant>,
+    /// The number of claims left that take a row by itself, because one of these can't be read.
+    pub singly: usize,
     /// The mean size in bytes of the rows that were claimed last, which limits the rows of the next claim; 0
     /// if it is unknown.
     pub mean_size: u64,
@@ -133,6 +135,7 @@ impl Active {
             looks: Looks::default(),
             filling,
             suspects_from: known.and_then(|known| known.suspects_from),
+            singly: known.map_or(0, |known| known.singly),
             mean_size: 0,
         })
     }

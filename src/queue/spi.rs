@@ -1,6 +1,7 @@
 //! The pipeline's `Queue` over SPI. It lives on the worker's main thread.
 
 mod claiming;
+mod unreadable;
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -35,7 +36,7 @@ pub struct SpiQueue {
     pub(super) roster: Roster,
     pub(super) tickets: Tickets,
     pub(super) batches: Remembered,
-    counters: SharedCounters,
+    pub(super) counters: SharedCounters,
     requests: Requests,
     /// The number of claims of this process, over all vectorizers.
     claims: u64,

@@ -32,6 +32,8 @@ pub struct Request<'a> {
     pub duration: Duration,
     /// True for [`suspects`], of which a few are claimed, false for all other rows.
     pub suspects: bool,
+    /// False if sizes are not looked at, and count as nothing: with a row that can't be read, looking at its size may fail.
+    pub looks_at_sizes: bool,
 }
 
 /// The rows that were claimed.
@@ -59,12 +61,15 @@ pub fn claim<S: Session>(session: &mut S, v: &Definition, wanted: &Request<'_>) 
         Param::Int8(clamped(wanted.largest)),
         Param::Bool(wanted.suspects),
     ];
-    let statement = match &prefixes {
-        Some((prefixes, is_one)) if v.by_address => {
-            args.extend([Param::Texts(prefixes), Param::Bool(*is_one)]);
-            v.statement("claim among", work::claim_among)
-        }
-        _ => v.statement("claim", work::claim),
+    let prefixes = prefixes.as_ref().filter(|_| v.by_address);
+    if let Some((prefixes, is_one)) = prefixes {
+        args.extend([Param::Texts(prefixes), Param::Bool(*is_one)]);
+    }
+    let statement = match (prefixes, wanted.looks_at_sizes) {
+        (None, true) => v.statement("claim", |v| work::claim(v, true)),
+        (None, false) => v.statement("claim unsized", |v| work::claim(v, false)),
+        (Some(_), true) => v.statement("claim among", |v| work::claim_among(v, true)),
+        (Some(_), false) => v.statement("claim among unsized", |v| work::claim_among(v, false)),
     };
 
     let (mut due, mut next) = (0, None);
@@ -98,7 +103,7 @@ pub fn claim<S: Session>(session: &mut S, v: &Definition, wanted: &Request<'_>) 
 }
 
 /// The documents that were read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Found {
     /// The documents of rows that the source still has, by the index of the claim.
     pub documents: HashMap<usize, Document>,
@@ -118,7 +123,7 @@ pub fn read<C: Connection>(
     bounds: Bounds,
 ) -> Result<Found, C::Error> {
     if claimed.is_empty() {
-        return Ok(Found { documents: HashMap::new(), left: HashSet::new() });
+        return Ok(Found::default());
     }
     let Found { mut documents, mut left } = read_rows(connection, v, shared, claimed, tickets, bounds)?;
     let keys = v.keys(claimed.iter().map(|c| &c.key));

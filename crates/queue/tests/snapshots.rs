@@ -18,7 +18,8 @@ fn statements(v: &Definition) -> Vec<(String, String)> {
     let mut all = vec![
         ("inbox::peek", inbox::peek(v)),
         ("inbox::fold", inbox::fold(v)),
-        ("work::claim", work::claim(v)),
+        ("work::claim", work::claim(v, true)),
+        ("work::claim without sizes", work::claim(v, false)),
         ("work::held", work::held(v)),
         ("work::settle", work::settle(v)),
         ("work::release", work::release(v)),
@@ -35,7 +36,7 @@ fn statements(v: &Definition) -> Vec<(String, String)> {
         ("source::present", source::present(v)),
     ];
     if v.by_address {
-        all.push(("work::claim_among", work::claim_among(v)));
+        all.push(("work::claim_among", work::claim_among(v, true)));
     }
     match &v.target {
         Target::Store(name) => all.extend([

@@ -49,6 +49,7 @@ impl Queue {
             lease: self.leases,
             duration: Duration::from_secs(600),
             suspects: false,
+            looks_at_sizes: true,
         };
         let claim = |s: &mut ClientSession| {
             inbox::fold(s, v, &cursor)?;

@@ -13,7 +13,7 @@ use pgai_rs_queue::suspects;
 use pgai_rs_queue::work::Claimed;
 use pgai_rs_queue::{fail, gone, inbox};
 
-use super::{SpiQueue, limits};
+use super::{SpiQueue, limits, unreadable};
 use crate::guc;
 use crate::pg::connection::FEW;
 use crate::pg::error::PgError;
@@ -29,17 +29,19 @@ const COUNTED_FOR_SURE: Duration = Duration::from_secs(60);
 /// The time for which suspects are not looked for after a claim has failed that did so.
 const SUSPECTS_PUT_OFF: Duration = Duration::from_secs(60);
 
-/// The rows of a claim, as they were read in its transaction.
-struct Taken {
+/// The rows of a claim, as they were read.
+pub(super) struct Taken {
     /// True if there may be more in the inbox.
     folds_more: bool,
-    claims: Claims,
+    pub(super) claims: Claims,
     /// The rows with which the worker has ended too often, which were not read.
     hopeless: Vec<Claimed>,
     tickets: Vec<Ticket>,
     found: Found,
     /// The state of the search for rows that a worker held when it ended, if this claim has looked for some.
     suspects: Option<Suspects>,
+    /// The error with which the only row could not be read.
+    pub(super) unreadable: Option<PgError>,
 }
 
 /// The rows that a worker held when it ended, as a claim has found them.
@@ -83,13 +85,19 @@ impl SpiQueue {
         let began = Instant::now();
         let taken = match self.take(id, limit, bytes, addresses) {
             Ok(taken) => taken,
+            Err(error) if self.claims_singly(id, limit, &error) => return Ok(ClaimedDocuments::default()),
             Err(error) => {
                 self.put_suspects_off(id);
                 return Err(error);
             }
         };
         let more = self.claimed(id, began, &taken);
-        let Taken { folds_more, claims, hopeless, tickets, mut found, .. } = taken;
+        let Taken { folds_more, claims, hopeless, tickets, mut found, unreadable, .. } = taken;
+        if let Some(error) = unreadable {
+            self.fail_unread(id, &claims.rows, |_| unreadable::failure(&error));
+            self.roster.next.within(Duration::ZERO);
+            return Ok(ClaimedDocuments::default());
+        }
 
         let mut documents = Vec::with_capacity(found.documents.len());
         let mut missing = Vec::new();
@@ -112,7 +120,7 @@ impl SpiQueue {
         }
 
         self.settle_gone(id, &missing);
-        self.set_hopeless_aside(id, &hopeless);
+        self.fail_unread(id, &hopeless, |row| suspects::failure(row.attempts));
         if let Some(active) = self.roster.get_mut(id) {
             let total: u64 = documents.iter().map(Document::size).sum();
             active.mean_size = total.checked_div(documents.len() as u64).unwrap_or_default();
@@ -134,33 +142,50 @@ impl SpiQueue {
         let active = self.roster.get(id).ok_or_else(|| PgError::internal("a vectorizer is not served"))?;
         let v = &active.definition;
         let bounds = Bounds { all: bytes, ..self.bounds };
+        let singly = active.singly > 0;
+        let most = if singly { 1 } else { active.likely_to_fit(bytes).min(limit as u64) };
         let mut wanted = claim::Request {
-            rows: active.likely_to_fit(bytes).min(limit as u64) as i64,
+            rows: most as i64,
             bytes,
             largest: bounds.document,
             addresses,
             lease: self.tickets.next_lease(),
             duration: guc::lease_duration(),
             suspects: false,
+            looks_at_sizes: !singly,
         };
         let looks_for_suspects =
             active.suspects_from.is_some_and(|from| from <= Instant::now()) && !self.tickets.has_suspects(id);
 
-        let mut claim_and_read = || {
-            SpiSession::on(active).transaction(|s| {
+        let mut claim_some = |s: &mut SpiSession<'_>| {
+            let folded = inbox::fold(s, v, &active.cursor)?;
+            // Most often there is nothing else, and the statement need not be planned for more.
+            if !folded.more && folded.rows <= FEW as i64 && active.looks.was_all() {
+                wanted.rows = wanted.rows.min(FEW as i64);
+            }
+            let (mut claims, suspects) = claim_either(s, v, &wanted, looks_for_suspects)?;
+            let hopeless = suspects::take_hopeless(&mut claims.rows, guc::max_retries());
+            let tickets = self.tickets.issue(claims.rows.len());
+            let found = Found::default();
+            Ok(Taken { folds_more: folded.more, claims, hopeless, tickets, found, suspects, unreadable: None })
+        };
+        let read_them = |s: &mut SpiSession<'_>, taken: &mut Taken| {
+            let Taken { claims, tickets, found, .. } = taken;
+            *found = read(s, v, &active.shared, &mut claims.rows, tickets, bounds)?;
+            // What was left is due at once.
+            claims.next = claims.next.filter(|_| found.left.is_empty());
+            Ok(())
+        };
+        let claim_and_read = || {
+            let session = &mut SpiSession::on(active);
+            if singly {
+                return unreadable::claim_and_read(session, v, claim_some, read_them);
+            }
+            session.transaction(|s| {
                 s.as_owner_unchanged(|s| {
-                    let folded = inbox::fold(s, v, &active.cursor)?;
-                    // Most often there is nothing else, and the statement need not be planned for more.
-                    if !folded.more && folded.rows <= FEW as i64 && active.looks.was_all() {
-                        wanted.rows = wanted.rows.min(FEW as i64);
-                    }
-                    let (mut claims, suspects) = claim_either(s, v, &wanted, looks_for_suspects)?;
-                    let hopeless = suspects::take_hopeless(&mut claims.rows, guc::max_retries());
-                    let tickets = self.tickets.issue(claims.rows.len());
-                    let found = read(s, v, &active.shared, &mut claims.rows, &tickets, bounds)?;
-                    // What was left is due at once.
-                    claims.next = claims.next.filter(|_| found.left.is_empty());
-                    Ok(Taken { folds_more: folded.more, claims, hopeless, tickets, found, suspects })
+                    let mut taken = claim_some(s)?;
+                    read_them(s, &mut taken)?;
+                    Ok(taken)
                 })
             })
         };
@@ -175,6 +200,7 @@ impl SpiQueue {
     /// is looked at once more, for its run ends when nothing is found.
     fn claimed(&mut self, id: i32, began: Instant, taken: &Taken) -> bool {
         let Some(active) = self.roster.get_mut(id) else { return false };
+        active.singly = active.singly.saturating_sub(1);
         match taken.suspects {
             None | Some(Suspects::Claimed) => {}
             Some(Suspects::Later(left)) => {
@@ -203,12 +229,12 @@ impl SpiQueue {
         self.tell_of(id, "settle deleted rows of", settled);
     }
 
-    /// Sets rows aside with which the worker has ended too often. If that fails, their leases run out.
-    fn set_hopeless_aside(&mut self, id: i32, hopeless: &[Claimed]) {
-        let Some(active) = self.roster.get_mut(id).filter(|_| !hopeless.is_empty()) else { return };
+    /// Has rows fail that were claimed and not read. If that fails, their leases run out.
+    fn fail_unread(&mut self, id: i32, rows: &[Claimed], failure: impl Fn(&Claimed) -> Failure) {
+        let Some(active) = self.roster.get_mut(id).filter(|_| !rows.is_empty()) else { return };
         active.looks.forget();
-        let failures: Vec<Failure> = hopeless.iter().map(|row| suspects::failure(row.attempts)).collect();
-        let failed: Vec<_> = hopeless.iter().zip(&failures).collect();
+        let failures: Vec<Failure> = rows.iter().map(failure).collect();
+        let failed: Vec<_> = rows.iter().zip(&failures).collect();
         let mut session = SpiSession::on(active);
         let settled = fail::fail(&mut session, &active.definition, &active.shared, &failed, &limits());
         self.tell_of(id, "record failed rows of", settled);

@@ -6,11 +6,13 @@ use crate::sql::{source, suspects, text};
 use crate::tables::Texts;
 
 /// Claims rows. Returns their generations, attempts and keys, and with each the number of rows that were due, up to the
-/// limit, in how many milliseconds the next one is that was not, and its place among them. `$1`: the row limit, `$2`: the lease's duration in seconds, `$3`: the lease, `$4`: the
-/// holder's process id, `$5`: the limit for all bytes together, `$6`: the limit for the bytes of a document
-/// that is read, `$7`: true for suspects, a few of them, false for all other rows.
-pub fn claim(v: &Definition) -> String {
-    claim_if(v, "true")
+/// limit, in how many milliseconds the next one is that was not, and its place among them. `$1`: the row limit, `$2`: the
+/// lease's duration in seconds, `$3`: the lease, `$4`: the holder's process id, `$5`: the limit for all bytes together, `$6`:
+/// the limit for the bytes of a document that is read, `$7`: true for suspects, a few of them, false for all other rows.
+///
+/// Without a look at sizes, rows count as nothing, and nothing of the source is read.
+pub fn claim(v: &Definition, looks_at_sizes: bool) -> String {
+    claim_if(v, "true", looks_at_sizes)
 }
 
 /// Claims rows by the prefixes of their addresses. Parameters are as for [`claim`], and `$8`: the prefixes,
@@ -18,18 +20,18 @@ pub fn claim(v: &Definition) -> String {
 ///
 /// A row that is gone begins with none. The address is looked up for each row in the order in which they are
 /// due, instead of a join, because the first matching rows are enough.
-pub fn claim_among(v: &Definition) -> String {
+pub fn claim_among(v: &Definition, looks_at_sizes: bool) -> String {
     let address = format!(
         "coalesce((SELECT s.{}::text ^@ ANY ($8) FROM {} s WHERE {}), false) = $9",
         ident(&v.loaded.name),
         v.source,
         v.key.same("w", "s"),
     );
-    claim_if(v, &address)
+    claim_if(v, &address, looks_at_sizes)
 }
 
 /// Returns a statement that claims rows of the work table `w` that are due and meet a condition.
-fn claim_if(v: &Definition, condition: &str) -> String {
+fn claim_if(v: &Definition, condition: &str, looks_at_sizes: bool) -> String {
     format!(
         "WITH due AS (
              SELECT {w_names}, w.{available_at}, w.{attempts} FROM {work} w
@@ -58,7 +60,7 @@ fn claim_if(v: &Definition, condition: &str) -> String {
         attempts = v.own.name("attempts"),
         w_names = v.key.names(Some("w")),
         d_names = v.key.names(Some("d")),
-        size = size(v, "$6"),
+        size = if looks_at_sizes { size(v, "$6") } else { "0 * $6::int8".to_owned() },
         d_is_s = v.key.same("d", "s"),
         kept = kept(v),
         w_is_z = v.key.same("w", "z"),

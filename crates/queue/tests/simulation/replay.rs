@@ -201,6 +201,7 @@ impl Works {
             lease,
             duration: Duration::from_secs(3_600),
             suspects: false,
+            looks_at_sizes: true,
         };
         let (mut claimed, mut found) = session.transaction(|s| {
             s.as_owner(|s| {

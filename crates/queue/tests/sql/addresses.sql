@@ -36,6 +36,26 @@ RETURNING w."generation", w."attempts", w."tenant ""of"""::text, w."created_at":
 (SELECT ceil(extract(epoch FROM min(l."available_at") - now()) * 1000)::int8
 FROM "public"."_vectorizer_work_2" l WHERE l."available_at" > now()), z."place of pgai_rs";
 
+-- work::claim without sizes
+WITH due AS (
+SELECT w."tenant ""of""", w."created_at", w."available_at", w."attempts" FROM "public"."_vectorizer_work_2" w
+WHERE w."available_at" <= now() AND (w."leased_by" IS NOT DISTINCT FROM 0) = $7 AND true
+ORDER BY w."available_at" LIMIT $1 FOR UPDATE OF w SKIP LOCKED),
+sized AS (
+SELECT d."tenant ""of""", d."created_at", row_number() OVER due_first AS "place of pgai_rs",
+sum(0 * $6::int8) OVER due_first AS "size of pgai_rs",
+max(d."attempts") OVER due_first AS "tries of pgai_rs"
+FROM due d LEFT JOIN "public"."events" s ON d."tenant ""of""" OPERATOR(pg_catalog.=) s."tenant ""of""" AND d."created_at" OPERATOR(pg_catalog.=) s."created_at"
+WINDOW due_first AS (ORDER BY d."available_at" ROWS UNBOUNDED PRECEDING))
+UPDATE "public"."_vectorizer_work_2" w
+SET "attempts" = w."attempts" + 1, "lease" = $3, "leased_by" = $4,
+"available_at" = now() + make_interval(secs => $2)
+FROM sized z WHERE w."tenant ""of""" OPERATOR(pg_catalog.=) z."tenant ""of""" AND w."created_at" OPERATOR(pg_catalog.=) z."created_at" AND (z."size of pgai_rs" <= $5 OR z."place of pgai_rs" = 1)
+AND (NOT $7 OR (z."place of pgai_rs" = 1 OR z."place of pgai_rs" <= 32 >> least(3 * greatest(z."tries of pgai_rs" - 1, 0), 31)))
+RETURNING w."generation", w."attempts", w."tenant ""of"""::text, w."created_at"::text, (SELECT count(*) FROM due),
+(SELECT ceil(extract(epoch FROM min(l."available_at") - now()) * 1000)::int8
+FROM "public"."_vectorizer_work_2" l WHERE l."available_at" > now()), z."place of pgai_rs";
+
 -- work::held
 SELECT k.ord FROM (SELECT u.ord, u.k0::text AS k0, u.k1::timestamp with time zone AS k1, u.lease FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[]), pg_catalog.unnest($3::int8[])) WITH ORDINALITY AS u (k0, k1, lease, ord)) k JOIN "public"."_vectorizer_work_2" w ON w."tenant ""of""" OPERATOR(pg_catalog.=) k.k0 AND w."created_at" OPERATOR(pg_catalog.=) k.k1 WHERE w."lease" = k.lease FOR UPDATE OF w;
 

@@ -36,6 +36,26 @@ RETURNING w."generation", w."attempts", w."id"::text, (SELECT count(*) FROM due)
 (SELECT ceil(extract(epoch FROM min(l."available_at") - now()) * 1000)::int8
 FROM "public"."_vectorizer_work_1" l WHERE l."available_at" > now()), z."place of pgai_rs";
 
+-- work::claim without sizes
+WITH due AS (
+SELECT w."id", w."available_at", w."attempts" FROM "public"."_vectorizer_work_1" w
+WHERE w."available_at" <= now() AND (w."leased_by" IS NOT DISTINCT FROM 0) = $7 AND true
+ORDER BY w."available_at" LIMIT $1 FOR UPDATE OF w SKIP LOCKED),
+sized AS (
+SELECT d."id", row_number() OVER due_first AS "place of pgai_rs",
+sum(0 * $6::int8) OVER due_first AS "size of pgai_rs",
+max(d."attempts") OVER due_first AS "tries of pgai_rs"
+FROM due d LEFT JOIN "public"."blog" s ON d."id" OPERATOR(pg_catalog.=) s."id"
+WINDOW due_first AS (ORDER BY d."available_at" ROWS UNBOUNDED PRECEDING))
+UPDATE "public"."_vectorizer_work_1" w
+SET "attempts" = w."attempts" + 1, "lease" = $3, "leased_by" = $4,
+"available_at" = now() + make_interval(secs => $2)
+FROM sized z WHERE w."id" OPERATOR(pg_catalog.=) z."id" AND (z."size of pgai_rs" <= $5 OR z."place of pgai_rs" = 1)
+AND (NOT $7 OR (z."place of pgai_rs" = 1 OR z."place of pgai_rs" <= 32 >> least(3 * greatest(z."tries of pgai_rs" - 1, 0), 31)))
+RETURNING w."generation", w."attempts", w."id"::text, (SELECT count(*) FROM due),
+(SELECT ceil(extract(epoch FROM min(l."available_at") - now()) * 1000)::int8
+FROM "public"."_vectorizer_work_1" l WHERE l."available_at" > now()), z."place of pgai_rs";
+
 -- work::held
 SELECT k.ord FROM (SELECT u.ord, u.k0::integer AS k0, u.lease FROM ROWS FROM (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::int8[])) WITH ORDINALITY AS u (k0, lease, ord)) k JOIN "public"."_vectorizer_work_1" w ON w."id" OPERATOR(pg_catalog.=) k.k0 WHERE w."lease" = k.lease FOR UPDATE OF w;
 
