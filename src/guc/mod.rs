@@ -36,7 +36,9 @@ pub use quota::{
     max_vectorizers_per_role,
 };
 pub use s3::{role_arn_allowed, s3_role_only};
-pub use sources::{queue_url_allowed, s3_source_history, s3_source_max_delete_percent};
+pub use sources::{
+    queue_url_allowed, s3_source_history, s3_source_max_delete_percent, s3_source_max_objects,
+};
 pub use worker::{
     databases, heartbeat_interval, lease_duration, max_errors, max_retries, owner_statement_timeout,
     poll_interval, retry_backoff, worker_niceness, worker_process,

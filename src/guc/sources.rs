@@ -9,6 +9,7 @@ settings! {
     string ALLOWED_SQS_QUEUES = Some(c"");
     int S3_SOURCE_MAX_DELETE_PERCENT = 50;
     int S3_SOURCE_HISTORY = 100;
+    int S3_SOURCE_MAX_OBJECTS = 10_000_000;
 }
 
 /// Defines these settings.
@@ -36,6 +37,16 @@ pub fn define(d: &Definer, superuser: &Definer) {
         NO_UNIT,
         c"Sets the maximum number of runs that ai.s3_source_runs keeps for a source.",
     );
+    d.int(
+        c"pgai_rs.s3_source_max_objects",
+        &S3_SOURCE_MAX_OBJECTS,
+        (1, 1_000_000_000),
+        NO_UNIT,
+        (
+            c"Sets the maximum number of objects of a source, and of rows of its table.",
+            c"If there would be more, a listing fails, and events stay in their queue. The rows of a large table are estimated.",
+        ),
+    );
 }
 
 /// Copies these settings into those of the pipeline.
@@ -56,4 +67,9 @@ pub fn s3_source_max_delete_percent() -> u64 {
 /// Returns the maximum number of runs that are kept per source.
 pub fn s3_source_history() -> i64 {
     number(&S3_SOURCE_HISTORY) as i64
+}
+
+/// Returns the maximum number of a source's objects, and of the rows of its table.
+pub fn s3_source_max_objects() -> u64 {
+    number(&S3_SOURCE_MAX_OBJECTS) as u64
 }

@@ -2,12 +2,9 @@
 
 use std::collections::HashSet;
 
-use pgai_rs_pipeline::source::{Object, S3Prefix};
+use pgai_rs_pipeline::source::{MOST_WITH_METADATA, Object, S3Prefix};
 
 use super::write::Refused;
-
-/// The largest number of objects whose metadata is asked for at a time: each may have 32 KB of it.
-const MOST_WITH_METADATA: usize = 100;
 
 /// Objects that are to be asked about and written.
 #[derive(Default)]

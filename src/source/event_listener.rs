@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use pgai_rs_pipeline::source::{EventBatch, Heard, Listener, ListingScope, Network, ObjectState};
+use pgai_rs_pipeline::source::{EventBatch, Heard, Listener, ListingScope, Network, Object, ObjectState};
 
 use super::entry::S3Source;
 use super::listing_run::{ListingRun, NextStep};
 use super::lock_backoff::LockBackoff;
+use super::room::{self, Room};
 use super::runs::{self, Problem};
 use super::table::MirrorTable;
 use crate::access::source as access;
@@ -16,12 +18,38 @@ use crate::pg::error::PgError;
 use crate::pg::session;
 use crate::pg::transaction::transaction;
 
+/// The shortest time between two lines of the log about objects: whoever may write to a queue must not fill the log.
+const LINE_PAUSE: Duration = Duration::from_secs(6);
+
+/// The result of writing a batch.
+#[derive(Default)]
+struct Committed {
+    /// The keys whose state could not be written.
+    failed: HashSet<String>,
+    /// True if the table has no room for the objects, of which none was written.
+    lacks_room: bool,
+    /// The problems with objects.
+    problems: u64,
+    /// The first of them.
+    first: Option<Problem>,
+}
+
+impl Committed {
+    fn has(&mut self, problem: Problem) {
+        self.problems += 1;
+        self.first.get_or_insert(problem);
+    }
+}
+
 /// A queue, and the events that are not written yet.
 pub struct EventListener {
     listener: Listener,
     scope: Arc<ListingScope>,
     batch: Option<EventBatch>,
     backoff: LockBackoff,
+    room: Room,
+    /// The time of the last line of the log about objects.
+    told: Option<Instant>,
 }
 
 impl EventListener {
@@ -33,7 +61,8 @@ impl EventListener {
         transaction(|| access::require_allowed(config, &entry.declared.uri, entry.owner)).ok()?;
         let scope = Arc::new(ListingScope::new(&entry.declared.uri, config, &guc::pipeline()).ok()?);
         let listener = Listener::start(network, scope.clone(), config.s3.clone(), url);
-        Some(EventListener { listener, scope, batch: None, backoff: LockBackoff::default() })
+        let (backoff, room) = (LockBackoff::default(), Room::default());
+        Some(EventListener { listener, scope, batch: None, backoff, room, told: None })
     }
 
     /// Returns whether the listener has ended, so that a new one must be opened.
@@ -45,8 +74,12 @@ impl EventListener {
     /// them again.
     ///
     /// While the listing asks S3 about objects, events wait, because its answers may be older than theirs.
-    pub fn step(&mut self, entry: &S3Source, listing_run: Option<&ListingRun>) -> Result<NextStep, PgError> {
-        if listing_run.is_some_and(ListingRun::is_asking) {
+    pub fn step(
+        &mut self,
+        entry: &S3Source,
+        listing_run: Option<&mut ListingRun>,
+    ) -> Result<NextStep, PgError> {
+        if listing_run.as_deref().is_some_and(ListingRun::is_asking) {
             return Ok(NextStep::Waiting);
         }
         if let Some(left) = self.backoff.left() {
@@ -79,15 +112,19 @@ impl EventListener {
     fn write(
         &mut self,
         entry: &S3Source,
-        listing_run: Option<&ListingRun>,
+        listing_run: Option<&mut ListingRun>,
         batch: EventBatch,
     ) -> Result<NextStep, PgError> {
         // What the queue is told to delete must be on disk.
         match session::durably(|| self.commit(entry, listing_run, &batch)) {
-            Ok(failed) => {
+            Ok(committed) => {
                 self.backoff.renew();
-                self.listener.settle(failed);
-                runs::heard(entry.id, batch.messages)?;
+                self.tell(entry, &committed);
+                self.listener.settle(committed.failed);
+                match committed.lacks_room {
+                    false => runs::heard(entry.id, batch.messages)?,
+                    true => runs::not_heard(entry.id, &room::too_many())?,
+                }
             }
             Err(error) if error.is_contention() => {
                 self.batch = Some(batch);
@@ -102,42 +139,63 @@ impl EventListener {
         Ok(NextStep::More)
     }
 
-    /// Writes a batch. Returns the keys whose state could not be written.
+    /// Writes a batch.
     fn commit(
-        &self,
+        &mut self,
         entry: &S3Source,
-        listing_run: Option<&ListingRun>,
+        listing_run: Option<&mut ListingRun>,
         batch: &EventBatch,
-    ) -> Result<HashSet<String>, PgError> {
+    ) -> Result<Committed, PgError> {
         let prefix = self.scope.prefix();
         let table = MirrorTable::load(entry)?;
         let mut present = Vec::new();
         let mut absent = Vec::new();
-        let mut failed = HashSet::new();
+        let mut committed = Committed::default();
 
         for answer in &batch.answers {
             match &answer.state {
                 ObjectState::Present(object) => present.push(object.clone()),
                 ObjectState::Absent => absent.push(prefix.uri(&answer.key)),
                 ObjectState::Unknown(failure) | ObjectState::MetadataUnknown(failure) => {
-                    pgrx::warning!("S3 source {}: {}", entry.name, failure.message);
-                    failed.insert(answer.key.clone());
+                    committed.has(Problem::from(failure));
+                    committed.failed.insert(answer.key.clone());
                 }
             }
             if let Some(failure) = &answer.invalid_metadata {
-                pgrx::warning!("S3 source {}: {}", entry.name, failure.message);
+                committed.has(Problem::from(failure));
             }
         }
 
+        let addresses = |objects: &[Object]| objects.iter().map(|object| prefix.uri(&object.key)).collect();
+        committed.lacks_room = !self.room.take(&table, present.len() as u64)?
+            && !self.room.take(&table, table.count_new(addresses(&present))?)?;
+        if committed.lacks_room {
+            committed.has(room::too_many());
+            committed.failed.extend(present.drain(..).map(|object| object.key));
+        }
         if let Some(listing_run) = listing_run {
-            listing_run.note_seen(present.iter().map(|object| prefix.uri(&object.key)).collect())?;
+            listing_run.note_seen(addresses(&present))?;
         }
 
         let refused = [table.upsert(prefix, &present)?.refused, table.delete(absent)?.refused].concat();
         for refused in refused {
-            pgrx::warning!("S3 source {}: {}", entry.name, Problem::from(&refused).message);
-            failed.extend(prefix.key(&refused.uri).map(str::to_owned));
+            committed.has(Problem::from(&refused));
+            committed.failed.extend(prefix.key(&refused.uri).map(str::to_owned));
         }
-        Ok(failed)
+        Ok(committed)
+    }
+
+    /// Writes one line to the log for all objects of a batch, unless there was one just before.
+    fn tell(&mut self, entry: &S3Source, committed: &Committed) {
+        let Some(first) = &committed.first else { return };
+        if self.told.is_some_and(|told| told.elapsed() < LINE_PAUSE) {
+            return;
+        }
+        self.told = Some(Instant::now());
+        let others = match committed.problems {
+            1 => String::new(),
+            problems => format!(" (and {} others)", problems - 1),
+        };
+        pgrx::warning!("S3 source {}: {}{others}", entry.name, first.message);
     }
 }

@@ -24,6 +24,7 @@ use pgai_rs_pipeline::source::{
 use super::batch::Batch;
 use super::entry::S3Source;
 use super::lock_backoff::LockBackoff;
+use super::room::{self, Room};
 use super::runs::{self, Problem, Run, RunCounts};
 use super::table::{Difference, MirrorTable, Written, asks_about_objects};
 use crate::access::source as access;
@@ -36,6 +37,9 @@ const FEW: u64 = 1_000;
 /// The largest number of objects that are asked about together of which S3 tells no metadata, if it tells that of no other. If
 /// there are more, the cause is not in the objects, and asking for others would only cost.
 const MOST_UNTOLD: usize = 16;
+
+/// The largest number of addresses that are recorded for one object: its own, its sidecar's, and that of an event.
+const SEEN_FOR_OBJECT: u64 = 3;
 
 /// The time of the next step.
 #[derive(Debug, PartialEq)]
@@ -60,6 +64,9 @@ pub struct ListingRun {
     listing: Listing,
     phase: Phase,
     backoff: LockBackoff,
+    room: Room,
+    /// The number of objects, and of sidecars, that were recorded as seen.
+    seen: u64,
 }
 
 enum Phase {
@@ -107,6 +114,8 @@ impl ListingRun {
             entry: entry.clone(),
             phase: Phase::Reading,
             backoff: LockBackoff::default(),
+            room: Room::default(),
+            seen: 0,
         })
     }
 
@@ -116,7 +125,8 @@ impl ListingRun {
     }
 
     /// Records that these addresses exist, so that they are not taken for vanished.
-    pub fn note_seen(&self, uris: Vec<String>) -> Result<(), PgError> {
+    pub fn note_seen(&mut self, uris: Vec<String>) -> Result<(), PgError> {
+        self.seen += uris.len() as u64;
         self.table.note_seen(self.run, uris)
     }
 
@@ -187,6 +197,10 @@ impl ListingRun {
             Some(ListingPart::Page(page)) => {
                 self.counts.scanned += page.scanned;
                 self.counts.skipped += page.skipped;
+                self.seen += (page.objects.len() + page.sidecars.len()) as u64;
+                if self.seen > guc::s3_source_max_objects().saturating_mul(SEEN_FOR_OBJECT) {
+                    return self.fail(room::too_many());
+                }
                 if !page.objects.is_empty() || !page.sidecars.is_empty() {
                     self.phase = Phase::Comparing(page);
                 }
@@ -198,6 +212,9 @@ impl ListingRun {
     fn compared(&mut self, differences: Vec<Difference>, network: &Network) -> Result<NextStep, PgError> {
         let new: HashSet<String> =
             differences.iter().filter(|d| d.new).map(|d| d.object.key.clone()).collect();
+        if !self.room.take(&self.table, new.len() as u64)? {
+            return self.fail(room::too_many());
+        }
         if differences.is_empty() {
             self.phase = Phase::Reading;
             runs::progress(self.run, &self.counts)?;

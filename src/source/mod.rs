@@ -10,6 +10,7 @@
 //! * [`mod@write`]: splits batches until the rows that are refused are alone
 //! * [`lock_backoff`]: pauses while a user's lock is in the way
 //! * [`batch`]: the objects that are asked about and written together
+//! * [`room`]: the room of a source's table for more rows
 //! * [`runs`]: the progress and the results of listings, `ai._s3_source_run`
 //! * [`listing_run`]: the run of a listing, from the first page to the last deletion
 //! * [`event_listener`]: listens to a queue of events
@@ -22,6 +23,7 @@ pub mod event_listener;
 pub mod listed;
 pub mod listing_run;
 pub mod lock_backoff;
+pub mod room;
 pub mod runs;
 pub mod sources;
 pub mod statements;

@@ -224,7 +224,7 @@ impl ActiveSource {
             self.event_listener = EventListener::open(&self.entry, network);
         }
         let Some(event_listener) = &mut self.event_listener else { return Ok(Turn::default()) };
-        event_listener.step(&self.entry, self.listing_run.as_ref()).map(turn)
+        event_listener.step(&self.entry, self.listing_run.as_mut()).map(turn)
     }
 }
 

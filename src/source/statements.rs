@@ -2,6 +2,8 @@
 //!
 //! Objects are passed as one array per column, so that a page of any size is one statement.
 
+use pgrx::pg_sys;
+
 use pgai_rs_pipeline::config::MetadataPlace;
 
 use super::seen_name;
@@ -13,6 +15,12 @@ const SLICE: u32 = 5_000;
 /// The number of rows that one transaction compares with the seen sidecars: S3 is asked about as many at a time, at most, as
 /// about those of a page of a listing.
 const SIDECAR_SLICE: u32 = 1_000;
+
+/// The largest number of pages of a table whose rows are counted, one by one.
+const FEW_PAGES: u32 = 1_000;
+/// The number of rows that a page is taken to have in a table that was never vacuumed or analyzed: a row has an address, an etag,
+/// numbers and a type, which are some 150 bytes.
+const ROWS_OF_PAGE: u32 = 50;
 
 /// The statements of a source. They run as its owner.
 pub struct SourceStatements {
@@ -35,6 +43,10 @@ pub struct SourceStatements {
     pub upsert: String,
     /// Deletes the rows of addresses. `$1`: addresses.
     pub delete: String,
+    /// Returns the number of the table's rows, of a large table about that.
+    pub count: String,
+    /// Returns how many addresses have no row. `$1`: addresses.
+    pub count_new: String,
     /// Returns a slice of the table: its last address, the number of the source's rows in it, and those of
     /// them that a run has not seen. `$1`: the prefix of all of the source's addresses, `$2`: the last
     /// address of the slice before, `$3`: the run.
@@ -65,6 +77,10 @@ impl SourceStatements {
             compare: compare(&t, with_metadata),
             upsert: upsert(&t, with_type, with_metadata),
             delete: format!("DELETE FROM {t} t WHERE t.uri = ANY ($1::text[])"),
+            count: count(&t, target.oid),
+            count_new: format!(
+                "SELECT count(*) FROM unnest($1::text[]) o (uri) WHERE NOT EXISTS (SELECT FROM {t} t WHERE t.uri = o.uri)"
+            ),
             vanished: vanished(&t, &seen, with_sidecars),
             other_sidecars: other_sidecars(&t, &seen),
         }
@@ -122,6 +138,22 @@ fn upsert(t: &str, with_type: bool, with_metadata: bool) -> String {
          ON CONFLICT (uri) DO UPDATE
          SET etag = excluded.etag, size = excluded.size, last_modified = excluded.last_modified{set}
          WHERE t.etag IS DISTINCT FROM excluded.etag OR t.size IS DISTINCT FROM excluded.size{or}"
+    )
+}
+
+/// Returns the statement that counts the table's rows. Those of a large one are as many as Postgres's planner estimates: its pages
+/// are known, and the rows of a page from the last time the table was vacuumed or analyzed.
+fn count(t: &str, oid: pg_sys::Oid) -> String {
+    format!(
+        "SELECT CASE WHEN p.pages <= {FEW_PAGES} THEN (SELECT count(*) FROM {t}) ELSE p.rows END
+         FROM (SELECT coalesce(sum(s.pages), 0) AS pages,
+                      coalesce(sum(s.pages * CASE WHEN c.reltuples > 0 AND c.relpages > 0 THEN c.reltuples / c.relpages
+                                                  ELSE {ROWS_OF_PAGE} END), 0)::int8 AS rows
+               FROM pg_partition_tree({oid}) f
+               JOIN pg_class c ON c.oid = f.relid
+               CROSS JOIN LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::int8 AS pages) s
+               WHERE f.isleaf) p",
+        oid = oid.to_u32(),
     )
 }
 

@@ -242,6 +242,25 @@ impl MirrorTable {
         Ok(written)
     }
 
+    /// Returns the number of its rows; of a large table, about that.
+    pub fn count(&self) -> Result<u64, PgError> {
+        self.number(&self.statements.count, Vec::new)
+    }
+
+    /// Returns how many of these addresses have no row.
+    pub fn count_new(&self, uris: Vec<String>) -> Result<u64, PgError> {
+        self.number(&self.statements.count_new, || vec![uris.into()])
+    }
+
+    fn number(
+        &self,
+        statement: &str,
+        args: impl FnOnce() -> Vec<DatumWithOid<'static>>,
+    ) -> Result<u64, PgError> {
+        let numbers = self.apply(|| sql::query(statement, &args(), |row| row.get::<i64>(1)))?;
+        Ok(numbers.first().and_then(|number| u64::try_from(*number).ok()).unwrap_or_default())
+    }
+
     /// Returns the rows of the slice after the address `after` whose sidecars are others than those that a run has seen.
     pub fn other_sidecars(&self, run: Run, prefix: &S3Prefix, after: &str) -> Result<OtherSidecars, PgError> {
         let version = self.version.clone().unwrap_or_default();

@@ -3,7 +3,7 @@
 use pgrx::PgSqlErrorCode;
 
 use crate::catalog::relation::Relation;
-use crate::catalog::vectorizer;
+use crate::catalog::{schema, vectorizer};
 use crate::pg::error::PgError;
 use crate::pg::lock;
 use crate::pg::settings::SettingsLevel;
@@ -127,9 +127,8 @@ pub fn require_unique(relation: &Relation) -> Result<(), PgError> {
 /// source writes.
 pub fn require_vectorizers_ready(relation: &Relation) -> Result<(), PgError> {
     let named = sql::read(
-        "SELECT v.id, v.name::text FROM ai.vectorizer v
-         WHERE v.source_schema::text = $1 AND v.source_table::text = $2",
-        &[relation.schema.clone().into(), relation.name.clone().into()],
+        &named_on(),
+        &[relation.schema.clone().into(), relation.name.clone().into(), relation.oid.into()],
         |row| Ok((row.get::<i32>(1)?, row.get::<String>(2)?)),
     )?;
 
@@ -142,4 +141,17 @@ pub fn require_vectorizers_ready(relation: &Relation) -> Result<(), PgError> {
     )
     .with_detail("During a restore this is temporary.")
     .with_hint(format!("Otherwise drop it with SELECT ai.drop_vectorizer('{name}'); and create it again.")))
+}
+
+/// Returns the statement for the vectorizers on the table of a name (`$1`, `$2`), but for those that are bound to another one than `$3`:
+/// the name in the catalog may be an old one of that.
+fn named_on() -> String {
+    let is_others = match schema::has(c"_vectorizer_binding") {
+        true => "EXISTS (SELECT FROM ai._vectorizer_binding b WHERE b.vectorizer_id = v.id AND b.source <> $3)",
+        false => "$3 IS NULL",
+    };
+    format!(
+        "SELECT v.id, v.name::text FROM ai.vectorizer v
+         WHERE v.source_schema::text = $1 AND v.source_table::text = $2 AND NOT {is_others}"
+    )
 }

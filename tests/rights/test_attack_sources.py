@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+from support import vectorizer
 from support.listing import Listing
 from support.s3_source import ask, create, finished, sync, uris
 from support.wait import eventually, settles
@@ -128,3 +129,65 @@ def test_a_source_without_its_seen_keys_keeps_no_other_from_being_heard_of(db, b
     assert sync(db, 1)[1] == 1 and sync(db, others)[1] == 1
     db.sql("UPDATE ai.s3_source SET for_superuser = NULL")
     settles(lambda: db.sql("SELECT DISTINCT for_superuser FROM ai.s3_source"), [(True,)])
+
+
+def test_a_server_that_ever_lists_other_objects_fills_no_disk(cluster_factory, listing):
+    db = cluster_factory(conf={"pgai_rs.s3_source_max_objects": "3500"}).create_database("filled")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    source = create(db, "s3://bucket/docs/", endpoint=f"'{listing.url}'")
+    # A run that fails sweeps nothing, so each could leave others.
+    for round in range(4):
+        listing.key = lambda i, round=round: f"docs/{round}/{i:08}.txt"
+        listing.count = 10_000
+        run = finished(db, ask(db, source))
+        assert (run["state"], run["error_code"]) == ("failed", "too_many_objects")
+        assert "pgai_rs.s3_source_max_objects" in run["hint"]
+    assert db.value("SELECT count(*) FROM document") <= 3500
+
+    # What is known is still kept in step, and what vanished is swept.
+    listing.key = lambda i: f"docs/{i:08}.txt"
+    listing.count = 1500
+    run = finished(db, ask(db, source, allow_mass_delete="true"))
+    assert (run["state"], db.value("SELECT count(*) FROM document")) == ("succeeded", 1500)
+
+
+def test_a_server_that_lists_the_same_objects_without_end_is_left(cluster_factory, listing):
+    db = cluster_factory(conf={"pgai_rs.s3_source_max_objects": "1000"}).create_database("endless")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    listing.count = 1_000_000_000
+    listing.key = lambda i: f"docs/{i % 1000:08}.txt"
+    source = create(db, "s3://bucket/docs/", schedule="interval '1 day'", endpoint=f"'{listing.url}'")
+    run = finished(db, ask(db, source))
+    assert (run["error_code"], run["scanned"]) == ("too_many_objects", 4000)
+    assert db.value(f"SELECT count(*) FROM ai._s3_source_seen_{source}") == 0
+
+
+def test_events_of_ever_other_objects_fill_no_disk(cluster_factory, s3, bucket):
+    db = cluster_factory(conf={"pgai_rs.s3_source_max_objects": "2"}).create_database("announced")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    queue = s3.queue(bucket.name)
+    bucket.notify(queue)
+    create(db, bucket.uri(""), queue_url=f"'{queue.url}'")
+    for key in ["a", "b", "c"]:
+        bucket.put(key, "1")
+        settles(lambda: len(uris(db)), min("abc".index(key) + 1, 2))
+    settles(lambda: db.value("SELECT event_error_code FROM ai.s3_source_status"), "too_many_objects")
+
+    # An object that is there already may change.
+    bucket.put("a", "22")
+    settles(lambda: db.value("SELECT size FROM document WHERE uri = %s", [bucket.uri("a")]), 2)
+    assert uris(db) == [bucket.uri("a"), bucket.uri("b")]
+
+    # Where there is room again, the event is delivered again.
+    bucket.delete("b")
+    settles(lambda: uris(db), [bucket.uri("a"), bucket.uri("c")])
+
+
+def test_the_old_name_of_anothers_table_keeps_no_source_from_listing(db, bucket, stub):
+    db.sql("CREATE TABLE theirs (id int PRIMARY KEY, body text)")
+    vectorizer.create(db, stub.url, "theirs")
+    # What a rename that was not heard of leaves in the catalog.
+    db.sql("UPDATE ai.vectorizer SET source_table = 'document'")
+    bucket.put("a", "1")
+    create(db, bucket.uri(""))
+    assert uris(db) == [bucket.uri("a")]

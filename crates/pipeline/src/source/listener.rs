@@ -28,6 +28,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// by itself; a server that does not would be asked as fast as the network goes.
 const SHORTEST_ROUND: Duration = Duration::from_secs(1);
 
+/// The largest number of objects whose metadata is asked for at a time: each may have 32 KB of it.
+pub const MOST_WITH_METADATA: usize = 100;
+
 /// The most bytes of a message's id that are told. Those of SQS have 36.
 const LONGEST_ID: usize = 100;
 
@@ -130,7 +133,6 @@ impl Ears {
         loop {
             let asked = Instant::now();
             let messages = queue.receive().await?;
-            *errors = 0;
             if !std::mem::replace(&mut ready, true) {
                 self.say(Heard::Ready).await;
             }
@@ -146,6 +148,8 @@ impl Ears {
             } else {
                 queue.delete(receipts).await?;
             }
+            // The whole round has succeeded.
+            *errors = 0;
         }
     }
 
@@ -186,9 +190,17 @@ impl Ears {
             return (!self.sender.is_closed()).then(HashSet::new);
         }
 
-        let keys = keys.into_iter().collect();
-        let answers = ask_all(&self.network, &self.scope, &self.access, keys).await;
-        self.say(Heard::Batch(EventBatch { answers, messages: read.len() as u64 })).await;
-        self.settlements.recv().await
+        let keys: Vec<String> = keys.into_iter().collect();
+        let at_a_time = if self.scope.metadata().is_empty() { keys.len() } else { MOST_WITH_METADATA };
+        let mut messages = read.len() as u64;
+        let mut except = HashSet::new();
+        for keys in keys.chunks(at_a_time) {
+            let answers = ask_all(&self.network, &self.scope, &self.access, keys.to_vec()).await;
+            // They are counted once.
+            let messages = std::mem::take(&mut messages);
+            self.say(Heard::Batch(EventBatch { answers, messages })).await;
+            except.extend(self.settlements.recv().await?);
+        }
+        Some(except)
     }
 }

@@ -39,7 +39,7 @@ mod sqs;
 pub use self::answer::{Object, ObjectAnswer, ObjectState};
 pub use self::event::{Change, Malformed, changes};
 pub use self::inquiry::Inquiry;
-pub use self::listener::{EventBatch, Heard, Listener};
+pub use self::listener::{EventBatch, Heard, Listener, MOST_WITH_METADATA};
 pub use self::listing::{Listing, ListingPage, ListingPart, Sidecar};
 pub use self::metadata::{ObjectMetadata, metadata_version};
 pub use self::network::Network;

@@ -31,11 +31,18 @@ pub(super) fn decoded(value: &str) -> String {
     text
 }
 
+/// The most bytes of an encoded word. RFC 2047 allows 75, and S3 as many as it takes of metadata in all, 2 KB, which encoding makes
+/// up to three times as many.
+const LONGEST_WORD: usize = 8 << 10;
+
 /// Decodes the encoded word at the beginning of a text, `=?charset?encoding?text?=`. Returns it, and what follows.
 fn first_word(text: &str) -> Option<(String, &str)> {
-    let (charset, rest) = text.strip_prefix("=?")?.split_once('?')?;
+    // Or a text with many beginnings would be searched to its end for each.
+    let word = &text[..text.floor_char_boundary(LONGEST_WORD)];
+    let (charset, rest) = word.strip_prefix("=?")?.split_once('?')?;
     let (encoding, rest) = rest.split_once('?')?;
     let (encoded, rest) = rest.split_once("?=")?;
+    let rest = &text[word.len() - rest.len()..];
     // A language may follow the character set (RFC 2231).
     let charset = charset.split('*').next().unwrap_or(charset);
     if !charset.eq_ignore_ascii_case("utf-8") && !charset.eq_ignore_ascii_case("us-ascii") {
@@ -100,5 +107,14 @@ mod tests {
             assert_eq!(decoded(plain), plain);
         }
         assert_eq!(decoded("=? =?UTF-8?B?w7Y=?="), "=? ö");
+    }
+
+    #[test]
+    fn a_word_is_as_long_as_it_may_be_and_followed_by_any_text() {
+        let word = |length: usize| format!("=?UTF-8?Q?{}?=", "x".repeat(length - "=?UTF-8?Q??=".len()));
+        let rest = "y".repeat(LONGEST_WORD);
+        assert!(decoded(&format!("{}{rest}", word(LONGEST_WORD))).starts_with("xxx"));
+        let longer = format!("{}{rest}", word(LONGEST_WORD + 1));
+        assert_eq!(decoded(&longer), longer);
     }
 }

@@ -8,13 +8,16 @@ use aws_sdk_s3::operation::head_object::HeadObjectOutput;
 use serde_json::{Map, Value};
 
 use super::encoded_word::decoded;
-use super::{Found, Invalid, ObjectMetadata, merged, sidecar};
+use super::{Found, Invalid, LARGEST, ObjectMetadata, merged, sidecar};
 use crate::config::{MetadataPlace, S3Access};
 use crate::failure::Failure;
 use crate::s3::{self, Operation, S3Error, S3Uri};
 use crate::source::answer::plain_etag;
 use crate::source::prefix::LONGEST_KEY;
 use crate::source::{ListingScope, Network, failure};
+
+/// The most bytes of a header for one that it says: an encoded byte has three.
+const ENCODING: usize = 3;
 
 /// The reason why there is no metadata of an object.
 pub(in crate::source) enum NotRead {
@@ -38,7 +41,10 @@ pub(in crate::source) async fn ask(
     let mut found = Found::default();
     for place in scope.metadata() {
         match place {
-            MetadataPlace::User => found.user = head.metadata().map(of_headers).unwrap_or_default(),
+            MetadataPlace::User => {
+                let headers = head.metadata().map_or(Ok(Map::new()), of_headers);
+                found.user = headers.map_err(|why| request.invalid(why))?;
+            }
             MetadataPlace::Tags => found.tags = request.tags().await?,
             MetadataPlace::Sidecar => request.sidecar(&mut found).await?,
         }
@@ -46,8 +52,14 @@ pub(in crate::source) async fn ask(
     merged(scope.metadata(), found).map_err(|why| request.invalid(why))
 }
 
-fn of_headers(headers: &HashMap<String, String>) -> Map<String, Value> {
-    headers.iter().map(|(name, value)| (name.to_lowercase(), Value::String(decoded(value)))).collect()
+/// Returns what the headers say, unless there is more than may be stored; decoding makes none of it longer.
+fn of_headers(headers: &HashMap<String, String>) -> Result<Map<String, Value>, Invalid> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes > ENCODING * LARGEST {
+        return Err(Invalid::Large);
+    }
+    let decode = |(name, value): (&String, &String)| (name.to_lowercase(), Value::String(decoded(value)));
+    Ok(headers.iter().map(decode).collect())
 }
 
 /// An object whose metadata is asked for.
