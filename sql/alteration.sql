@@ -22,7 +22,10 @@ SELECT pg_catalog.pg_extension_config_dump('ai._vectorizer_alteration', '');
 CREATE VIEW ai.vectorizer_alterations WITH (security_barrier) AS
 SELECT a.vectorizer_id AS id, v.name, o.name AS other,
        CASE WHEN a.switched_at IS NULL THEN 'building' ELSE 'switched' END AS state,
-       o.rows_left, o.failed_items, o.time_left, a.begun_at, a.switched_at, a.switched_at + a.keep_old AS kept_until, a.problem
+       o.rows_left, o.failed_items, o.time_left, a.begun_at, a.switched_at,
+       -- Added as numbers: as an interval, some months may go beyond all times before days lead back.
+       to_timestamp(least(extract(epoch FROM a.switched_at) + extract(epoch FROM a.keep_old), 1e11)::float8) AS kept_until,
+       a.problem
 FROM ai._vectorizer_alteration a
 JOIN ai.vectorizer_progress v ON v.id = a.vectorizer_id
 JOIN ai.vectorizer_progress o ON o.id = a.other_id;

@@ -17,6 +17,8 @@ CREATE TABLE ai._vectorizer_batch (
     vectorizer_id  int4 REFERENCES ai.vectorizer (id) ON DELETE SET NULL,
     -- The SHA-256 of all that decides the vectors of its inputs.
     model          bytea NOT NULL,
+    -- The name under which its use is counted, also once the vectorizer is dropped; NULL if it has none.
+    counted        text,
     state          text NOT NULL DEFAULT 'collecting' CONSTRAINT _vectorizer_batch_state_check
                        CHECK (state IN ('collecting', 'ready', 'uploaded', 'creating', 'submitted', 'done')),
     inputs         int4 NOT NULL DEFAULT 0,

@@ -24,11 +24,12 @@ BEGIN
     END IF;
 
     IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = questions AND a.attname = 'grade' AND NOT a.attisdropped) THEN
-        grade := 'coalesce(q.grade::float8, 1)';
+        grade := 'coalesce(nullif(format(''%s'', q.grade), '''')::float8, 1)';
     END IF;
     RETURN format($statement$
     WITH judged AS (
-        SELECT q.query::text AS query, q.key::jsonb AS key, max(greatest(%s, 0)) AS grade
+        -- By their texts, which no cast makes: the types may be others by now than those that were looked at.
+        SELECT format('%%s', q.query) AS query, format('%%s', q.key)::jsonb AS key, max(greatest(%s, 0)) AS grade
         FROM %s AS q
         WHERE q.query IS NOT NULL AND q.key IS NOT NULL
         GROUP BY 1, 2),

@@ -535,6 +535,8 @@ CREATE TABLE ai._vectorizer_batch (
     vectorizer_id  int4 REFERENCES ai.vectorizer (id) ON DELETE SET NULL,
     -- The SHA-256 of all that decides the vectors of its inputs.
     model          bytea NOT NULL,
+    -- The name under which its use is counted, also once the vectorizer is dropped; NULL if it has none.
+    counted        text,
     state          text NOT NULL DEFAULT 'collecting' CONSTRAINT _vectorizer_batch_state_check
                        CHECK (state IN ('collecting', 'ready', 'uploaded', 'creating', 'submitted', 'done')),
     inputs         int4 NOT NULL DEFAULT 0,
@@ -698,7 +700,8 @@ DROP FUNCTION ai._vectorizer_keep_rights();
 -- A key's type may go by another name now, or its values may.
 DROP EVENT TRIGGER _vectorizer_altered;
 CREATE EVENT TRIGGER _vectorizer_altered ON ddl_command_end
-WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER SCHEMA', 'CREATE TABLE', 'CREATE SCHEMA',
+WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER INDEX', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE',
+             'ALTER SCHEMA', 'CREATE TABLE', 'CREATE SCHEMA',
              'ALTER TYPE', 'ALTER DOMAIN', 'ALTER COLLATION', 'ALTER EXTENSION', 'GRANT', 'REVOKE')
 EXECUTE FUNCTION ai._vectorizer_definition_changed();
 

@@ -57,11 +57,17 @@ pub fn count(relations: &Relations, own: &OwnColumns, worker: Option<i32>) -> Re
     let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     Ok(QueueCounts {
         pending: number((changes.rows + due.rows + later.rows).min(MOST_COUNTED)),
-        oldest: oldest.and_then(|time| TimestampWithTimeZone::try_from(time).ok()),
+        // Whoever may write to the inbox may write any time, and no age can be reckoned from an infinite one.
+        oldest: oldest.filter(is_finite).and_then(|time| TimestampWithTimeZone::try_from(time).ok()),
         in_flight: number(later.held),
         stuck: number(due.leased + later.leased - later.held),
         failed: number(failed),
     })
+}
+
+/// Returns whether a timestamp of Postgres is neither `infinity` nor `-infinity`.
+fn is_finite(time: &i64) -> bool {
+    ![i64::MIN, i64::MAX].contains(time)
 }
 
 /// Counts the keys that are due and those that are not: when a leased key is due, its lease has expired.

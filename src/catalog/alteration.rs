@@ -39,7 +39,7 @@ impl Alteration {
 const TABLE: &CStr = c"_vectorizer_alteration";
 const SELECT: &str = "
     SELECT a.vectorizer_id, a.other_id, a.switched_at IS NOT NULL, a.switches_by_itself,
-           extract(epoch FROM a.switched_at + a.keep_old)::float8
+           extract(epoch FROM a.switched_at)::float8 + extract(epoch FROM a.keep_old)::float8
     FROM ai._vectorizer_alteration a";
 
 fn alteration(row: &Row<'_>) -> Result<Alteration, PgError> {

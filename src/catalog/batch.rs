@@ -6,6 +6,7 @@
 
 use pgai_rs_pipeline::document::Digest;
 use pgai_rs_pipeline::embed::by_batch::BatchAnswer;
+use pgai_rs_pipeline::usage::Counted;
 use pgai_rs_queue::session::{Connection, Param};
 
 use super::{schema, sequence};
@@ -68,6 +69,8 @@ pub struct Batch {
     pub vectorizer: Option<i32>,
     /// The digest of the model that its vectors are of.
     pub model: Vec<u8>,
+    /// The name under which its use is counted; `None` if that is not known.
+    pub counted: Option<Counted>,
     /// Its state.
     pub state: State,
     /// The number of its inputs.
@@ -101,7 +104,7 @@ const SELECT: &str = "
            extract(epoch FROM pg_catalog.clock_timestamp() - b.submitted_at)::float8,
            extract(epoch FROM pg_catalog.clock_timestamp() - b.over_at)::float8,
            pg_catalog.to_char(b.submitted_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'),
-           b.tag::text, b.input_file, b.provider_batch
+           b.tag::text, b.input_file, b.provider_batch, b.counted
     FROM ai._vectorizer_batch b";
 
 fn batch(row: &Row<'_>) -> Result<Batch, PgError> {
@@ -121,6 +124,7 @@ fn batch(row: &Row<'_>) -> Result<Batch, PgError> {
         tag: row.get(13)?,
         input_file: row.get_opt(14)?,
         provider_batch: row.get_opt(15)?,
+        counted: row.get_opt::<String>(16)?.and_then(|counted| serde_json::from_str(&counted).ok()),
     })
 }
 
@@ -238,13 +242,14 @@ pub fn collecting(vectorizer: i32, model: &[u8]) -> Result<Option<Batch>, PgErro
 }
 
 /// Begins a batch.
-pub fn begin(vectorizer: i32, model: &[u8]) -> Result<Batch, PgError> {
+pub fn begin(vectorizer: i32, model: &[u8], counted: Option<&Counted>) -> Result<Batch, PgError> {
     let id: i64 = sequence::BATCHES.next("int8")?;
     let insert = format!(
-        "INSERT INTO ai._vectorizer_batch (id, vectorizer_id, model, opened_at, held_until) OVERRIDING SYSTEM VALUE
-         SELECT $3, $1, $2, t, t + interval '{LONGEST_WAIT}' FROM pg_catalog.clock_timestamp() t"
+        "INSERT INTO ai._vectorizer_batch (id, vectorizer_id, model, counted, opened_at, held_until) OVERRIDING SYSTEM VALUE
+         SELECT $3, $1, $2, $4, t, t + interval '{LONGEST_WAIT}' FROM pg_catalog.clock_timestamp() t"
     );
-    let args = [vectorizer.into(), model.to_vec().into(), id.into()];
+    let counted = counted.and_then(|counted| serde_json::to_string(counted).ok());
+    let args = [vectorizer.into(), model.to_vec().into(), id.into(), counted.into()];
     as_superuser(|| sql::execute(&insert, &args))?;
     collecting(vectorizer, model)?.ok_or_else(|| PgError::internal("a batch that was begun is not there"))
 }

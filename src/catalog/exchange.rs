@@ -213,7 +213,7 @@ fn bind(side: &Side<'_>, opposite: &Side<'_>, own: &Relations, others: &Relation
             binding::words_are_ready(id, words)?;
         }
     }
-    binding::write_names().map(drop)
+    binding::write_names(Some(&[first.id, other.id])).map(drop)
 }
 
 /// Writes the column with the vectors into the config. An event trigger has followed its new name already, where these are not

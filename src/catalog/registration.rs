@@ -92,7 +92,7 @@ pub fn bind_found(entry: &Entry) -> Result<(), PgError> {
     let source = source.ok_or_else(|| triggers::lost(&entry.name))?;
     entry.relations.hold()?;
     entry.relations.bind(entry.id)?;
-    binding::write_names()?;
+    binding::write_names(Some(&[entry.id]))?;
     let keyless = [&entry.relations.inbox, &entry.relations.failed];
     as_user(source.owner, || keyless.into_iter().try_for_each(objects::tell_subscribers_whole_rows))?;
     if triggers::have_uuid(&entry.identity(), source.oid)? {

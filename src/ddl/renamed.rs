@@ -6,7 +6,7 @@ use crate::trigger::wake;
 
 /// Writes the current names into the catalog.
 pub fn follow() -> Result<(), PgError> {
-    if binding::write_names()? > 0 {
+    if binding::write_names(None)? > 0 {
         wake::worker_at_commit();
     }
     Ok(())

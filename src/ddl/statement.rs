@@ -137,9 +137,9 @@ unsafe fn renames_value(node: *mut pg_sys::Node) -> bool {
     unsafe { !(*node.cast::<pg_sys::AlterEnumStmt>()).oldVal.is_null() }
 }
 
-/// Returns whether this is ALTER TABLE … RENAME COLUMN.
+/// Returns whether this is ALTER TABLE … RENAME COLUMN, which may call the table a view or a foreign table.
 fn is_column(statement: &pg_sys::RenameStmt) -> bool {
-    (statement.renameType, statement.relationType) == (ObjectType::OBJECT_COLUMN, ObjectType::OBJECT_TABLE)
+    statement.renameType == ObjectType::OBJECT_COLUMN
 }
 
 unsafe fn column(statement: &pg_sys::RenameStmt, column: ObjectAddress) -> Option<StatementChange> {
@@ -163,7 +163,14 @@ fn renamed(kind: ObjectType::Type, object: ObjectAddress) -> Option<StatementCha
 }
 
 fn has_name_of_ours(kind: ObjectType::Type) -> bool {
-    matches!(kind, ObjectType::OBJECT_SCHEMA | ObjectType::OBJECT_TABLE | ObjectType::OBJECT_VIEW)
+    // ALTER INDEX renames whatever relation it names.
+    matches!(
+        kind,
+        ObjectType::OBJECT_SCHEMA
+            | ObjectType::OBJECT_TABLE
+            | ObjectType::OBJECT_VIEW
+            | ObjectType::OBJECT_INDEX
+    )
 }
 
 /// Reads a GRANT or REVOKE that was executed; returns `None` for one that gives or takes no right to read a table.

@@ -7,6 +7,7 @@ use pgai_rs_pipeline::document::{self, Digest, digest};
 use pgai_rs_pipeline::embed::by_batch::{MOST_BYTES, MOST_INPUTS, MOST_TOKENS, json_bytes};
 use pgai_rs_pipeline::embed::{estimated_tokens, model_name};
 use pgai_rs_pipeline::run::{Found, Inquiry};
+use pgai_rs_pipeline::usage::{Counted, Meter, Usage};
 use pgai_rs_queue::session::Session;
 use pgai_rs_queue::work::{Claimed, end_wait, unchanged_since};
 
@@ -67,18 +68,32 @@ impl SpiQueue {
         }
     }
 
-    /// Sets aside of the budgets what an earlier process has collected, or sent, for a batch.
-    pub fn set_aside_for(&mut self, batch: &Batch, shared: &document::Vectorizer) {
+    /// Sets aside of the budgets what an earlier process has collected, or sent, for a batch, whether or not its vectorizer is served.
+    pub fn set_aside_for(&mut self, batch: &Batch) -> Result<(), PgError> {
         if batch.state == State::Done || self.batches.reservations.contains_key(&batch.id) {
-            return;
+            return Ok(());
         }
         let tokens = u64::try_from(batch.tokens).unwrap_or_default();
-        let reserved = shared.meter.of_batches().set_aside(tokens);
+        let reserved = self.meter_of(batch)?.set_aside(tokens);
         self.batches.reservations.insert(batch.id, reserved.into_iter().collect());
+        Ok(())
+    }
+
+    /// Counts what a batch has cost, and gives back what was set aside for it.
+    pub fn bill(&mut self, batch: &Batch, usage: Usage) -> Result<(), PgError> {
+        self.meter_of(batch)?.add(usage);
+        self.is_billed(batch.id);
+        Ok(())
+    }
+
+    /// Returns the meter of a batch, which outlives its vectorizer.
+    fn meter_of(&mut self, batch: &Batch) -> Result<Meter, PgError> {
+        let Some(counted) = batch.counted.clone() else { return Ok(Meter::default()) };
+        Ok(Meter::new(&self.counters.get()?.ledger, counted).of_batches())
     }
 
     /// Gives back what was set aside for a batch, which is billed.
-    pub fn is_billed(&mut self, batch: i64) {
+    fn is_billed(&mut self, batch: i64) {
         self.batches.reservations.remove(&batch);
     }
 
@@ -113,7 +128,8 @@ fn answer(
         }
         let known = known(active, &model, &inquiries)?;
         let may_wait = may_wait(session, active, tickets, &known, &inquiries)?;
-        let mut collection = Collection { vectorizer: active.definition.id, model: &model, open: None };
+        let counted = active.shared.meter.counted();
+        let mut collection = Collection { vectorizer: active.definition.id, model: &model, counted, open: None };
         let mut known = known;
         let mut decisions = Vec::with_capacity(inquiries.len());
         for (inquiry, row) in inquiries.iter().zip(may_wait) {
@@ -274,6 +290,8 @@ fn answer_with(inquiry: &Inquiry, known: &KnownInputs, may_wait: bool) -> Decisi
 struct Collection<'a> {
     vectorizer: i32,
     model: &'a Digest,
+    /// The name under which use is counted.
+    counted: Option<&'a Counted>,
     /// The batch that is open, once it is needed.
     open: Option<Batch>,
 }
@@ -301,14 +319,14 @@ impl Collection<'_> {
             Some(open) => open,
             None => match batch::collecting(self.vectorizer, self.model)? {
                 Some(open) => open,
-                None => batch::begin(self.vectorizer, self.model)?,
+                None => batch::begin(self.vectorizer, self.model, self.counted)?,
             },
         };
         let with = |has: i64, more: u64| u64::try_from(has).unwrap_or_default().saturating_add(more);
         if !fits(with(open.inputs.into(), count), with(open.bytes, bytes), with(open.tokens, tokens)) {
             batch::write_sizes(&open)?;
             batch::set_state(open.id, State::Ready)?;
-            open = batch::begin(self.vectorizer, self.model)?;
+            open = batch::begin(self.vectorizer, self.model, self.counted)?;
         }
 
         batch::add(&open, &new)?;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use pgrx::datum::Uuid;
 
-use crate::catalog::{missed, schema};
+use crate::catalog::{binding, definitions, missed, schema};
 use crate::guc;
 use crate::pg::error::PgError;
 use crate::pg::sql::{execute, query_row, read};
@@ -34,9 +34,22 @@ pub struct Heartbeat {
     /// The time up to which the counts are written.
     counted: Option<Instant>,
     written: Option<Instant>,
+    /// The generation of the definitions at which the names of relations were written.
+    named: Option<u64>,
 }
 
 impl Heartbeat {
+    /// Writes the names of relations that whoever has renamed one could not, because a row of the catalog was locked.
+    fn write_names(&mut self) -> Result<(), PgError> {
+        let generation = definitions::generation();
+        if self.named == Some(generation) {
+            return Ok(());
+        }
+        transaction(|| binding::write_names(None))?;
+        self.named = Some(generation);
+        Ok(())
+    }
+
     /// Writes what is due. Errors are logged, and what could not be written is written the next time.
     pub fn beat(&mut self, queue: &mut SpiQueue) {
         let conditions = queue.conditions();
@@ -56,6 +69,9 @@ impl Heartbeat {
         if whole {
             if let Err(error) = transaction(missed::compact) {
                 pgrx::warning!("pgai_rs worker could not look up missed changes: {error}");
+            }
+            if let Err(error) = self.write_names() {
+                pgrx::warning!("pgai_rs worker could not write the names of vectorizers' relations: {error}");
             }
             if let Err(error) = queue.write_spending() {
                 pgrx::warning!("pgai_rs worker could not write the used quotas: {error}");

@@ -111,6 +111,7 @@ def test_what_was_under_way_is_written_as_it_is_declared_now(db, stub):
     ({"embedding": "ai.loading_column('body')"}, psycopg.errors.RaiseException, "dimensions argument is required"),
     ({"loading": "ai.loading_column('nowhere')"}, psycopg.Error, "nowhere"),
     ({"keep_old": "'-1 day'"}, psycopg.errors.InvalidParameterValue, "keep_old must be between 0 and 100 years"),
+    ({"keep_old": "'1200 months -36000 days'"}, psycopg.errors.InvalidParameterValue, "no part of it negative"),
     ({"keep_old": "NULL"}, psycopg.errors.NullValueNotAllowed, "keep_old must not be null"),
 ])  # fmt: skip
 def test_a_wrong_change_changes_nothing(document, stub, arguments, error, message):

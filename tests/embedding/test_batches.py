@@ -235,6 +235,39 @@ def test_dropping_the_vectorizer_gives_the_batch_up(batching, stub):
     assert inputs == 21 and tokens == estimated > 0
 
 
+def test_a_batch_is_billed_although_its_vectorizer_is_dropped_before_a_new_worker_knows_it(batching, stub):
+    db = batching.db
+    number = vectorizer.create(db, stub.url, name="'rows'", **BY_BATCH)
+    submitted(stub)
+    settles(lambda: state(db), [("submitted", 21)])
+    estimated = db.value("SELECT tokens FROM ai._vectorizer_batch")
+    db.sql("SELECT ai.set_budget(1000000, 'tokens', 'day'); SELECT ai.disable_vectorizer_schedule(%d)" % number)
+    kill_worker(db)
+    db.sql("SELECT ai.drop_vectorizer('rows', drop_all => true)")
+    forgotten(db)
+    use = "SELECT purpose, sum(inputs)::int, sum(tokens)::int FROM ai._usage WHERE tokens > 0 GROUP BY purpose"
+    settles(lambda: db.sql(use), [("batches", 21, estimated)])
+    settles(lambda: db.value("SELECT used FROM ai.budgets"), estimated)
+
+
+def test_a_server_that_bills_any_number_uses_up_no_budget_of_others(batching, stub):
+    db = batching.db
+    vectorizer.create(db, stub.url, **BY_BATCH)
+    db.sql("SELECT ai.set_budget(1000000, 'tokens', 'day')")
+    batch = submitted(stub)
+
+    def boast(_, answer):
+        answer["response"]["body"]["usage"] = {"prompt_tokens": 9 * 10**18, "total_tokens": 9 * 10**18}
+        return answer
+
+    stub.batches.finish(batch, spoil=boast)
+    vectorizer.in_step(db, ["id"])
+    # A text has no more tokens than bytes, but for some that a model may spell out.
+    most = sum(len(text) + 100 for text in batch.inputs)
+    settles(lambda: used(db)["batches"][1], most)
+    assert db.value("SELECT used FROM ai.budgets") == most
+
+
 def test_leaving_the_option_out_gives_the_batch_up_and_the_rows_go_on(batching, stub):
     db = batching.db
     vectorizer.create(db, stub.url, name="'rows'", **BY_BATCH)

@@ -22,7 +22,7 @@ DEEP = 126
 @pytest.fixture
 def shared(cluster_factory, stub):
     """A database that two share, on a cluster of its own."""
-    conf = egress.settings(stub.url) | {"pgai_rs.owner_statement_timeout": "500ms"}
+    conf = egress.settings(stub.url) | {"pgai_rs.owner_statement_timeout": "500ms", "pgai_rs.heartbeat_interval": "1s"}
     db = cluster_factory(conf=conf).create_database("shared")
     db.sql("CREATE EXTENSION pgai_rs CASCADE")
     mallory, alice = Tenant(db, "mallory", stub.url), Tenant(db, "alice", stub.url)
@@ -346,3 +346,35 @@ def test_a_monitor_that_looks_again_and_again_in_one_statement_has_time_for_each
         # The worker may have needed longer for the dead rows than an owner's statement may take.
         assert len(states) == 7 and set(states) <= {"locked idle", "locked paused"}
         locker.rollback()
+
+
+# Alterations
+
+
+def test_a_time_for_which_old_vectors_are_kept_that_leads_beyond_all_times_stops_nobody(shared):
+    db, mallory, alice = shared
+    mallory.is_served(0)
+    other = "ai.embedding_openai('stub', 4, base_url => '%s')" % mallory.url
+    name = db.value("SELECT name::text FROM ai.vectorizer WHERE id = %s", [mallory.ids["document"]])
+    mallory.sql(f"SELECT ai.alter_vectorizer('{name}', embedding => {other}, keep_old => '1 day', switch_when_ready => false)")
+    mallory.sql(f"SELECT ai.switch_vectorizer('{name}')")
+    # A dump, or a version that did not look, may have brought it.
+    db.sql("UPDATE ai._vectorizer_alteration SET keep_old = '4000000 months -120000000 days'")
+    for row in range(1, 3):
+        alice.is_served(row)
+    assert db.value("SELECT count(*) FROM ai.vectorizer_alterations") <= 1
+
+
+def test_a_row_of_the_catalog_that_is_kept_locked_keeps_no_rename_of_others_waiting(shared):
+    db, mallory, alice = shared
+    # A name that the catalog does not have yet, because its row was locked.
+    with db.connect(user="mallory", autocommit=False) as session:
+        session.execute("SELECT ai.disable_vectorizer_schedule(%s)", [mallory.ids["document"]])
+        mallory.sql("SET lock_timeout = '20s'; ALTER TABLE mallory.document RENAME TO renamed")
+        alice.sql("SET lock_timeout = '20s'; ALTER TABLE alice.document RENAME TO renamed")
+        names = "SELECT source_schema::text || '.' || source_table FROM ai.vectorizer ORDER BY 1"
+        assert db.sql(names) == [("alice.renamed",), ("mallory.document",)]
+        session.rollback()
+
+    # The worker makes up for it.
+    settles(lambda: db.sql(names), [("alice.renamed",), ("mallory.renamed",)])

@@ -4,6 +4,7 @@ import psycopg
 import pytest
 from support import vectorizer
 from support.tables import PARTITIONED, PLAIN, STATEMENTS
+from support.wait import settles
 
 @pytest.mark.parametrize("table", [PLAIN, PARTITIONED], ids=["plain", "partitioned"])
 def test_every_statement(db, stub, table):
@@ -235,3 +236,14 @@ def test_the_worker_makes_no_transaction_fail(db, stub, level):
             connection.execute("UPDATE document SET body = %s WHERE id %% 3 = 0", [f"round {number}"])
             connection.commit()
     vectorizer.in_step(db, ["id"])
+
+
+def test_a_source_that_is_renamed_as_if_it_were_something_else_is_followed(db, stub):
+    """Postgres takes ALTER INDEX for tables as well, and ALTER VIEW for their columns."""
+    db.sql(PLAIN)
+    vectorizer.create(db, stub.url)
+    db.sql("ALTER INDEX document RENAME TO paper; ALTER VIEW paper RENAME COLUMN body TO content")
+    assert db.value("SELECT source_table::text FROM ai.vectorizer") == "paper"
+    assert db.value("SELECT config #>> '{loading,column_name}' FROM ai.vectorizer") == "content"
+    db.sql("INSERT INTO paper VALUES (1, 't', 'under its new names')")
+    settles(lambda: db.sql("SELECT chunk FROM document_embedding_store"), [("under its new names",)])

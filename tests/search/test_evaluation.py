@@ -1,10 +1,12 @@
 """ai.evaluate_search says how good the answers are, by questions whose right documents are known."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 from support import vectorizer
+from support.wait import settles
 
 EVALUATE = "SELECT mode, queries, recall, ndcg, mrr, index_recall FROM ai.evaluate_search('rows', 'judged', {k})"
 
@@ -124,3 +126,23 @@ def test_other_columns_of_the_questions_are_not_read(rows):
         ALTER TABLE judged ADD COLUMN note kind DEFAULT 'a'
     """)
     assert evaluated(rows, 3)[:3] == ["vector", 1, 1]
+
+
+def test_a_table_that_takes_the_place_of_the_questions_does_not_have_its_casts_run(rows):
+    """Whoever owns the questions may give their name to another table while an evaluation waits for a lock."""
+    judge(rows, "row 7", _7=1)
+    rows.sql("""
+        CREATE TYPE kind AS ENUM ('a'); CREATE SEQUENCE ran;
+        CREATE FUNCTION as_json(kind) RETURNS jsonb LANGUAGE sql AS $$ SELECT to_jsonb(nextval('ran')) $$;
+        CREATE CAST (kind AS jsonb) WITH FUNCTION as_json(kind);
+        CREATE TABLE planted (query text, key kind, grade int); INSERT INTO planted VALUES ('row 7', 'a', 1)
+    """)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%evaluate_search%' AND pid <> pg_backend_pid()"
+    with ThreadPoolExecutor() as pool, rows.connect(autocommit=False) as owner:
+        owner.execute("ALTER TABLE judged RENAME TO old; ALTER TABLE planted RENAME TO judged")
+        evaluation = pool.submit(rows.sql, EVALUATE.format(k=3))
+        settles(lambda: rows.value(waiting), 1)
+        owner.commit()
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+            evaluation.result()
+    assert rows.value("SELECT is_called FROM ran") is False

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
 use crate::budget::{Budgets, Payer, Reserved};
 use crate::failure::Failure;
 use crate::quota::{Day, Role, day_of};
@@ -69,7 +71,7 @@ const LONGEST_MODEL: usize = 256;
 const LONGEST_SERVER: usize = 300;
 
 /// A model, as usage and prices name it. What users write may be of any length, so [`new`](Self::new) cuts it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ModelName {
     /// Its provider and its name, as LiteLLM writes them: `openai/text-embedding-3-small`.
     pub model: String,
@@ -86,8 +88,8 @@ impl ModelName {
     }
 }
 
-/// The name under which use is counted.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// The name under which use is counted. As JSON it outlives a process.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Counted {
     /// `ai.vectorizer.uuid`.
     pub vectorizer: String,
@@ -175,6 +177,11 @@ impl Meter {
         Meter(Some((Arc::clone(ledger), Arc::new(counted))))
     }
 
+    /// Returns the name under which it counts; `None` if it counts nothing.
+    pub fn counted(&self) -> Option<&Counted> {
+        self.0.as_ref().map(|(_, counted)| &**counted)
+    }
+
     /// Refuses to load a document if nothing is left of a budget with which it could be embedded.
     pub(crate) fn require_left(&self) -> Result<(), Failure> {
         match &self.0 {
@@ -237,7 +244,7 @@ const TOKENS_PER_INPUT: u64 = 100;
 
 /// Returns the most tokens that can be billed for inputs of so many bytes: no vocabulary has more tokens than bytes, but for a few
 /// characters that a model spells out. Who answers may say any number, and it would count in the budgets of others.
-pub(crate) fn most_tokens(inputs: u64, bytes: u64) -> u64 {
+pub fn most_tokens(inputs: u64, bytes: u64) -> u64 {
     bytes.saturating_add(inputs.saturating_mul(TOKENS_PER_INPUT))
 }
 

@@ -432,3 +432,13 @@ async fn connections_survive_settings_that_do_not_concern_them() {
     );
     assert_eq!(server.requests().len(), 1);
 }
+
+
+#[tokio::test]
+async fn no_more_is_read_of_an_object_than_its_size_says() {
+    // There is room for one byte.
+    let body = format!("{:x}\r\n{}\r\n0\r\n\r\n", 5_000, "x".repeat(5_000));
+    let raw = format!("HTTP/1.1 200 X\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+    let failure = failure(Reply::Raw(raw.into_bytes())).await;
+    assert_eq!((failure.code, failure.scope), ("truncated", Scope::Row));
+}

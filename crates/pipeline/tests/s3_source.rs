@@ -8,8 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pgai_rs_pipeline::config::S3Access;
-use pgai_rs_pipeline::config::SourceConfig;
+use pgai_rs_pipeline::config::{MetadataPlace, S3Access, SourceConfig};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::quota::Owner;
 use pgai_rs_pipeline::s3::Clients;
@@ -425,6 +424,31 @@ async fn a_message_is_deleted_once_it_is_settled_and_no_other() {
         body["Entries"].as_array().unwrap().iter().map(|e| e["ReceiptHandle"].as_str().unwrap()).collect();
     // The one that speaks of an object that nobody could ask about stays, and so does the odd one.
     assert_eq!(receipts, ["receipt-0", "receipt-2", "receipt-3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_metadata_of_a_few_objects_is_held_at_a_time() {
+    let records: Vec<_> = (0..250)
+        .map(|n| json!({"s3": {"bucket": {"name": "bucket"}, "object": {"key": format!("docs/{n}")}}}))
+        .collect();
+    let server = queue(&[json!({ "Records": records }).to_string()]);
+    let config = SourceConfig { metadata: vec![MetadataPlace::User], ..SourceConfig::default() };
+    let world = World::new(&server.url, &config);
+    let mut listener = listen(&world, &server);
+
+    let mut sizes = Vec::new();
+    let mut messages = 0;
+    for _ in 0..3 {
+        let (batch, _) = batch(&world, &mut listener).await;
+        assert!(deletions(&server).is_empty());
+        sizes.push(batch.answers.len());
+        messages += batch.messages;
+        listener.settle(HashSet::new());
+    }
+    assert_eq!((sizes, messages), (vec![100, 100, 50], 1));
+    while deletions(&server).is_empty() {
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

@@ -28,6 +28,7 @@ use crate::declare::declaration::{CheckedConfig, ConfigParts};
 use crate::declare::{embedding, source as asked_source};
 use crate::pg::error::PgError;
 use crate::pg::identity::as_superuser;
+use crate::pg::interval::HAS_NO_NEGATIVE_PART;
 use crate::pg::json::Json;
 use crate::pg::lock::{self, Named};
 use crate::pg::sql;
@@ -188,21 +189,22 @@ fn alter(
     Ok(None)
 }
 
-/// Returns the time for which old vectors are kept. Errors (22023) if it is negative, or too long to add to a time.
+/// Returns the time for which old vectors are kept. Errors (22023) if it, or a part of it, is negative, or it is too long to add to a
+/// time.
 fn kept_for(interval: Option<Interval>) -> Result<Interval, PgError> {
-    const IS_VALID: &str = "SELECT $1 >= interval '0' AND $1 <= interval '100 years'";
+    let look = format!("SELECT i <= interval '100 years' AND {HAS_NO_NEGATIVE_PART} FROM (SELECT $1 AS i) given");
     let interval = interval.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "keep_old must not be null").with_hint(
             "With interval '0', the old vectors are dropped when the new ones have taken their place.",
         )
     })?;
-    let valid = as_superuser(|| sql::query_row(IS_VALID, &[interval.into()], |row| row.get::<bool>(1)))?;
+    let valid = as_superuser(|| sql::query_row(&look, &[interval.into()], |row| row.get::<bool>(1)))?;
     if valid == Some(true) {
         return Ok(interval);
     }
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-        "keep_old must be between 0 and 100 years",
+        "keep_old must be between 0 and 100 years, and no part of it negative",
     ))
 }
 

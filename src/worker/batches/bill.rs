@@ -1,6 +1,6 @@
 //! The cost of a batch.
 
-use pgai_rs_pipeline::usage::Usage;
+use pgai_rs_pipeline::usage::{Usage, most_tokens};
 
 use crate::catalog::batch::{Batch, State};
 
@@ -34,6 +34,8 @@ impl Bill {
             Bill::AsSaid => tokens.saturating_mul(unsaid).checked_div(inputs).unwrap_or_default(),
             Bill::AsEstimated => tokens,
         };
+        // A server may say any number, and budgets of others would be used up by it.
+        let billed = billed.min(most_tokens(inputs, bytes));
         let said = if matches!(self, Bill::AsSaid) { billed } else { 0 };
         Usage {
             requests: inputs,

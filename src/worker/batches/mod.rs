@@ -112,11 +112,11 @@ impl Batches {
         queue: &mut SpiQueue,
         way: &Way<'_>,
     ) -> Result<(), PgError> {
+        queue.set_aside_for(batch)?;
         let progress = self.known.entry(batch.id).or_default();
         let Some(vectorizer) = batch.vectorizer else { return progress.abandon(batch, queue, way) };
         // It is disabled, or can't be served: what is with the provider stays there.
         let Some((shared, model)) = queue.batches_of(vectorizer) else { return Ok(()) };
-        queue.set_aside_for(batch, &shared);
         let served = &mut Served { batch, shared: &shared, queue, way };
 
         for event in progress.take_events() {

@@ -286,8 +286,7 @@ impl Progress {
     fn settle(&mut self, problem: Option<&str>, bill: Bill, served: &mut Served<'_>) -> Result<(), PgError> {
         // What the provider is told to delete must not be asked for again after a crash.
         durably(|| transaction(|| batch::settle(served.batch.id, problem)))?;
-        served.shared.meter.of_batches().add(bill.usage(served.batch, self.billed, self.unsaid));
-        served.queue.is_billed(served.batch.id);
+        served.queue.bill(served.batch, bill.usage(served.batch, self.billed, self.unsaid))?;
         self.pause = Pause::default();
 
         if let Some(server) = self.server(served)? {
@@ -321,10 +320,9 @@ impl Progress {
     pub fn abandon(&mut self, batch: &Batch, queue: &mut SpiQueue, way: &Way<'_>) -> Result<(), PgError> {
         transaction(|| batch::forget(batch.id))?;
         self.task = None;
-        queue.is_billed(batch.id);
-        if let Some((shared, server)) = self.server.take() {
-            let bill = Bill::unheard(batch.state);
-            shared.meter.of_batches().add(bill.usage(batch, 0, 0));
+        let bill = Bill::unheard(batch.state);
+        queue.bill(batch, bill.usage(batch, 0, 0))?;
+        if let Some((_, server)) = self.server.take() {
             self.tidy(batch, matches!(bill, Bill::AsEstimated), server, way);
         }
         Ok(())

@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use super::{Allowance, ChunkError, Chunker, chunker};
+use super::{Allowance, ChunkError, Chunker, Piece, chunker};
 use crate::config::Chunking;
 
 /// The largest number of bytes of expressions that are a vectorizer's own: its config may be larger.
@@ -28,19 +28,32 @@ pub(crate) fn shared_chunker(config: &Chunking) -> Result<Box<dyn Chunker>, Chun
     let compiled = chunker(config)?;
     match compiled.compiled_bytes() {
         0..=SMALL => Ok(compiled),
-        _ => Ok(Box::new(SharedChunker { config: config.clone(), compiled: &COMPILED })),
+        _ => Ok(Box::new(SharedChunker {
+            config: config.clone(),
+            overlap: compiled.overlap(),
+            compiled: &COMPILED,
+        })),
     }
 }
 
 /// A chunker that is compiled when it is needed.
 struct SharedChunker {
     config: Chunking,
+    overlap: usize,
     compiled: &'static CompiledChunkers,
 }
 
 impl Chunker for SharedChunker {
     fn chunk(&self, text: &str, allowance: Allowance<'_>) -> Result<Vec<String>, ChunkError> {
         self.compiled.get(&self.config)?.chunk(text, allowance)
+    }
+
+    fn pieces(&self, text: &str, allowance: Allowance<'_>) -> Result<Vec<Piece>, ChunkError> {
+        self.compiled.get(&self.config)?.pieces(text, allowance)
+    }
+
+    fn overlap(&self) -> usize {
+        self.overlap
     }
 }
 
@@ -139,5 +152,18 @@ mod tests {
         let cut = |chunker: &dyn Chunker| chunker.chunk("one;two three;four", ample());
         assert_eq!(cut(&*shared), cut(&*own));
         assert!(shared_chunker(&Chunking::default()).unwrap().compiled_bytes() <= SMALL);
+    }
+
+    #[test]
+    fn chunks_that_overlap_are_found_in_the_text_as_if_they_were_the_vectorizers_own() {
+        let mut config = large(0);
+        if let Chunking::RecursiveCharacterTextSplitter { chunk_size, chunk_overlap, .. } = &mut config {
+            (*chunk_size, *chunk_overlap) = (9, 4);
+        }
+        let (shared, own) = (shared_chunker(&config).unwrap(), chunker(&config).unwrap());
+        let pieces = |chunker: &dyn Chunker| chunker.pieces("one;two;one;two;three;one;two;", ample()).unwrap();
+        assert_eq!(shared.overlap(), 4);
+        assert_eq!(pieces(&*shared), pieces(&*own));
+        assert!(pieces(&*shared).iter().all(|piece| piece.span.is_some()));
     }
 }

@@ -31,6 +31,7 @@ pub use allowance::Allowance;
 pub(crate) use compiled::shared_chunker;
 pub use error::ChunkError;
 pub use piece::Piece;
+pub(crate) use sizer::LONGEST_WHITESPACE;
 
 use crate::config::Chunking;
 

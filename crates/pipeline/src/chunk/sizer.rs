@@ -11,7 +11,7 @@ pub(super) const LONGEST_TOKEN: usize = 128;
 
 /// The longest run of whitespace that the tokenizer takes. Its regular expression keeps a state for
 /// each character of the run, and panics when there are more than a million.
-const LONGEST_WHITESPACE: usize = 500_000;
+pub(crate) const LONGEST_WHITESPACE: usize = 500_000;
 
 /// Counts characters, or tokens of `cl100k_base`. The tokenizer itself is loaded once a process.
 ///

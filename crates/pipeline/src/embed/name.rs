@@ -31,11 +31,20 @@ pub(super) fn name_of(provider: Provider, model: &str, address: Address<'_>) -> 
         Address::Default(_) => DEFAULT_SERVER.to_owned(),
         Address::Declared(socket) if SocketAddress::is_meant(socket) => socket.to_owned(),
         // Without what may stand before an at sign, and what follows the host. What is no URL is not asked.
-        Address::Declared(url) => {
-            Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default()
-        }
+        Address::Declared(url) => origin_of(url),
     };
     ModelName::new(&format!("{}/{model}", provider.profile().prefix), &server)
+}
+
+/// Returns the server of a URL in one form, however it is written, so that a price that is known for it is found. A dot that makes the
+/// host's name absolute leads nowhere else.
+fn origin_of(url: &str) -> String {
+    let Ok(mut url) = Url::parse(url) else { return String::new() };
+    if let Some(host) = url.domain().and_then(|host| host.strip_suffix('.')).map(str::to_owned) {
+        // A name without its last dot is one.
+        let _ = url.set_host(Some(&host));
+    }
+    url.origin().ascii_serialization()
 }
 
 #[cfg(test)]
@@ -66,6 +75,9 @@ mod tests {
         assert_eq!(named(openai(None), &settings), name("openai/m", ""));
         assert_eq!(named(openai(Some("https://api.openai.com/v1")), &settings), name("openai/m", ""));
         assert_eq!(named(openai(Some("http://gpu:8000/v1")), &settings), name("openai/m", "http://gpu:8000"));
+        for same in ["http://gpu.:8000/v1", "HTTP://GPU:8000", "http://gpu:8000/./v2"] {
+            assert_eq!(named(openai(Some(same)), &settings), name("openai/m", "http://gpu:8000"));
+        }
         let socket = "unix:/run/model.sock";
         assert_eq!(named(openai(Some(socket)), &settings), name("openai/m", socket));
         let azure = json!({"implementation": "litellm", "model": "azure/mine", "dimensions": 3,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::litellm;
+use crate::chunk::LONGEST_WHITESPACE;
 use crate::config::Embedding;
 
 /// The largest number of tokens of one input, by OpenAI's API reference; pgai cuts at the same.
@@ -45,8 +46,12 @@ fn truncate_for_model<'a>(model: &str, input: &'a str) -> Cow<'a, str> {
 
     // What lies beyond can't be reached, and need not be encoded.
     let reachable = input.floor_char_boundary(MAX_INPUT_TOKENS * LONGEST_TOKEN);
+    let reachable = &input[..reachable];
+    if let Some(before) = before_blanks(reachable) {
+        return Cow::Borrowed(before);
+    }
     let encoding = tiktoken_rs::cl100k_base_singleton();
-    let tokens = encoding.encode_ordinary(&input[..reachable]);
+    let tokens = encoding.encode_ordinary(reachable);
     let Some(kept) = tokens.get(..MAX_INPUT_TOKENS).filter(|_| tokens.len() > MAX_INPUT_TOKENS) else {
         return Cow::Borrowed(input);
     };
@@ -60,6 +65,25 @@ fn truncate_for_model<'a>(model: &str, input: &'a str) -> Cow<'a, str> {
         // Tokens that the encoder itself made always decode; the provider would say the rest.
         Err(_) => Cow::Borrowed(input),
     }
+}
+
+/// Returns the part of a text before a run of whitespace that the tokenizer can't take; `None` if there is no such run.
+fn before_blanks(text: &str) -> Option<&str> {
+    if text.len() <= LONGEST_WHITESPACE {
+        return None;
+    }
+    let (mut began, mut length) = (0, 0);
+    for (at, c) in text.char_indices() {
+        if !c.is_whitespace() {
+            (began, length) = (at + c.len_utf8(), 0);
+            continue;
+        }
+        length += 1;
+        if length > LONGEST_WHITESPACE {
+            return Some(&text[..began]);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -96,6 +120,14 @@ mod tests {
     fn a_giant_without_a_blank_takes_no_time() {
         let input = "a".repeat(8 << 20);
         assert!(truncate_for_model(MODEL, &input).len() <= MAX_INPUT_TOKENS * LONGEST_TOKEN);
+    }
+
+    #[test]
+    fn more_blanks_than_the_tokenizer_takes_end_what_is_sent() {
+        let input = format!("before{}behind", " ".repeat(1_000_001));
+        assert_eq!(truncate_for_model(MODEL, &input), "before");
+        let input = format!("before{}behind", " ".repeat(LONGEST_WHITESPACE));
+        assert_eq!(truncate_for_model(MODEL, &input), input);
     }
 
     #[test]

@@ -181,8 +181,13 @@ impl S3Loader {
         let mut bytes = Vec::with_capacity(if told { usize::try_from(expected).unwrap_or(0) } else { 0 });
 
         while let Some(part) = body.try_next().await.map_err(|error| S3Error::body(&error))? {
-            if bytes.len() as u64 + part.len() as u64 > self.max_size {
+            let size = bytes.len() as u64 + part.len() as u64;
+            if size > self.max_size {
                 return Err(S3Error::TooLarge { size: None, limit: self.max_size });
+            }
+            // There is room for no more.
+            if size > expected {
+                return Err(S3Error::Body(format!("it has more than {expected} bytes, which the header says")));
             }
             bytes.extend_from_slice(&part);
         }

@@ -102,6 +102,14 @@ impl Keeping {
         }
     }
 
+    /// Returns the bytes that it holds.
+    pub(super) fn held(&self) -> u64 {
+        match self {
+            Keeping::Nothing | Keeping::Same => 0,
+            Keeping::New(_, outline) => outline.len() as u64,
+        }
+    }
+
     /// Returns whether the text itself is needed after it was cut.
     pub(super) fn needs_text(&self) -> bool {
         matches!(self, Keeping::New(..))

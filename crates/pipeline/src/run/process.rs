@@ -90,7 +90,7 @@ pub(super) async fn prepare(
     let Document { fields, existing, .. } = document;
     let uncut = Uncut { parsed, fields, existing, basis, keeps_text: keeping.needs_text() };
     let plan = cut_aside(stages, prepared, uncut, reservation, step).await?;
-    let bytes = plan.bytes(prepared.bytes_per_chunk());
+    let bytes = plan.bytes(prepared.bytes_per_chunk()).saturating_add(keeping.held());
     plan_fits(bytes, stages.settings.largest_document_memory())?;
     reservation.set(bytes);
     // From here on the plan's bytes count, not the source's bytes.

@@ -6,12 +6,17 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::embed::error::EmbedError;
+use crate::json_items::JsonItems;
 
 /// The longest id of a batch or of a file, in bytes.
 const LONGEST_ID: usize = 200;
 
 /// The longest code of an error that is repeated, in bytes.
 const LONGEST_CODE: usize = 64;
+
+/// The most items of a page of 100 batches: each may have 16 entries of metadata, and some 40 members. In memory an item takes up to
+/// a hundred bytes.
+const MOST_ITEMS: usize = 20_000;
 
 /// The state of a batch, as its provider says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +118,9 @@ impl Page {
         name: &str,
         tag: &str,
     ) -> Result<(Option<Created>, Option<String>), EmbedError> {
+        if JsonItems::default().count(body) > MOST_ITEMS {
+            return Err(EmbedError::BadResponse("it has too many items".to_owned()));
+        }
         let page: Page = json(body)?;
         let last = page.data.last().filter(|_| page.has_more).map(|batch| batch.id.clone());
         let found = page.data.into_iter().find(|batch| batch.has_tag(name, tag));
