@@ -24,8 +24,9 @@ pub const HAS_NO_NEGATIVE_PART: &str = "
 /// Errors unless the interval is positive, finite and at most 100 years, so that the next time can be
 /// computed from any time. Must be called within a transaction.
 pub fn require_bounded(name: &str, interval: &str) -> Result<(), PgError> {
-    let looked =
-        sql::read(&is_bounded(), &[interval.to_owned().into()], |row| Ok((row.get_opt(1)?, row.get_opt(2)?)))?;
+    let looked = sql::read(&is_bounded(), &[interval.to_owned().into()], |row| {
+        Ok((row.get_opt(1)?, row.get_opt(2)?))
+    })?;
     let message = match looked.first() {
         Some((Some(true), Some(true))) => return Ok(()),
         Some((Some(true), _)) => format!("{name} and each part of it must be positive"),

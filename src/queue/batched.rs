@@ -129,7 +129,8 @@ fn answer(
         let known = known(active, &model, &inquiries)?;
         let may_wait = may_wait(session, active, tickets, &known, &inquiries)?;
         let counted = active.shared.meter.counted();
-        let mut collection = Collection { vectorizer: active.definition.id, model: &model, counted, open: None };
+        let mut collection =
+            Collection { vectorizer: active.definition.id, model: &model, counted, open: None };
         let mut known = known;
         let mut decisions = Vec::with_capacity(inquiries.len());
         for (inquiry, row) in inquiries.iter().zip(may_wait) {

@@ -147,7 +147,9 @@ pub fn require_vectorizers_ready(relation: &Relation) -> Result<(), PgError> {
 /// the name in the catalog may be an old one of that.
 fn named_on() -> String {
     let is_others = match schema::has(c"_vectorizer_binding") {
-        true => "EXISTS (SELECT FROM ai._vectorizer_binding b WHERE b.vectorizer_id = v.id AND b.source <> $3)",
+        true => {
+            "EXISTS (SELECT FROM ai._vectorizer_binding b WHERE b.vectorizer_id = v.id AND b.source <> $3)"
+        }
         false => "$3 IS NULL",
     };
     format!(

@@ -433,7 +433,6 @@ async fn connections_survive_settings_that_do_not_concern_them() {
     assert_eq!(server.requests().len(), 1);
 }
 
-
 #[tokio::test]
 async fn no_more_is_read_of_an_object_than_its_size_says() {
     // There is room for one byte.

@@ -192,7 +192,8 @@ fn alter(
 /// Returns the time for which old vectors are kept. Errors (22023) if it, or a part of it, is negative, or it is too long to add to a
 /// time.
 fn kept_for(interval: Option<Interval>) -> Result<Interval, PgError> {
-    let look = format!("SELECT i <= interval '100 years' AND {HAS_NO_NEGATIVE_PART} FROM (SELECT $1 AS i) given");
+    let look =
+        format!("SELECT i <= interval '100 years' AND {HAS_NO_NEGATIVE_PART} FROM (SELECT $1 AS i) given");
     let interval = interval.ok_or_else(|| {
         PgError::new(PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED, "keep_old must not be null").with_hint(
             "With interval '0', the old vectors are dropped when the new ones have taken their place.",

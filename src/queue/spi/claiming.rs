@@ -10,7 +10,7 @@ use pgai_rs_queue::claim::{self, Claims, Found, claim, read};
 use pgai_rs_queue::definition::Definition;
 use pgai_rs_queue::session::Session;
 use pgai_rs_queue::suspects;
-use pgai_rs_queue::work::Claimed;
+use pgai_rs_queue::work::{Claimed, postpone};
 use pgai_rs_queue::{fail, gone, inbox};
 
 use super::{SpiQueue, limits, unreadable};
@@ -30,10 +30,10 @@ const COUNTED_FOR_SURE: Duration = Duration::from_secs(60);
 const SUSPECTS_PUT_OFF: Duration = Duration::from_secs(60);
 
 /// The rows of a claim, as they were read.
-pub(super) struct Taken {
+struct Taken {
     /// True if there may be more in the inbox.
     folds_more: bool,
-    pub(super) claims: Claims,
+    claims: Claims,
     /// The rows with which the worker has ended too often, which were not read.
     hopeless: Vec<Claimed>,
     tickets: Vec<Ticket>,
@@ -41,7 +41,7 @@ pub(super) struct Taken {
     /// The state of the search for rows that a worker held when it ended, if this claim has looked for some.
     suspects: Option<Suspects>,
     /// The error with which the only row could not be read.
-    pub(super) unreadable: Option<PgError>,
+    unreadable: Option<PgError>,
 }
 
 /// The rows that a worker held when it ended, as a claim has found them.
@@ -70,6 +70,30 @@ fn claim_either<S: Session>(
     }
     let suspects = suspects::next(session, v)?.map_or(Suspects::Gone, Suspects::Later);
     Ok((claim(session, v, wanted)?, Some(suspects)))
+}
+
+/// Claims a row in one transaction, and reads it in another, so that it stays claimed if it can't be read.
+fn claim_and_read_apart(
+    session: &mut SpiSession<'_>,
+    v: &Definition,
+    claim: impl FnOnce(&mut SpiSession<'_>) -> Result<Taken, PgError>,
+    read: impl FnOnce(&mut SpiSession<'_>, &mut Taken) -> Result<(), PgError>,
+) -> Result<Taken, PgError> {
+    let mut taken = session.transaction(|s| s.as_owner_unchanged(claim))?;
+    match session.transaction(|s| s.as_owner_unchanged(|s| read(s, &mut taken))) {
+        Ok(()) => Ok(taken),
+        Err(error) if unreadable::is_of_row(&error) => {
+            taken.unreadable = Some(error);
+            Ok(taken)
+        }
+        Err(error) => {
+            let claimed: Vec<_> =
+                taken.claims.rows.iter().map(|row| (row, Duration::ZERO, row.attempts - 1)).collect();
+            // If it can't be given back, its lease runs out.
+            let _ = session.transaction(|s| s.as_owner(|s| postpone(s, v, &claimed)));
+            Err(error)
+        }
+    }
 }
 
 impl SpiQueue {
@@ -167,7 +191,15 @@ impl SpiQueue {
             let hopeless = suspects::take_hopeless(&mut claims.rows, guc::max_retries());
             let tickets = self.tickets.issue(claims.rows.len());
             let found = Found::default();
-            Ok(Taken { folds_more: folded.more, claims, hopeless, tickets, found, suspects, unreadable: None })
+            Ok(Taken {
+                folds_more: folded.more,
+                claims,
+                hopeless,
+                tickets,
+                found,
+                suspects,
+                unreadable: None,
+            })
         };
         let read_them = |s: &mut SpiSession<'_>, taken: &mut Taken| {
             let Taken { claims, tickets, found, .. } = taken;
@@ -179,7 +211,7 @@ impl SpiQueue {
         let claim_and_read = || {
             let session = &mut SpiSession::on(active);
             if singly {
-                return unreadable::claim_and_read(session, v, claim_some, read_them);
+                return claim_and_read_apart(session, v, claim_some, read_them);
             }
             session.transaction(|s| {
                 s.as_owner_unchanged(|s| {

@@ -8,15 +8,10 @@
 use std::time::Duration;
 
 use pgai_rs_pipeline::failure::{Failure, Retry, Step};
-use pgai_rs_queue::definition::Definition;
-use pgai_rs_queue::session::Session;
-use pgai_rs_queue::work::postpone;
 
 use super::SpiQueue;
-use super::claiming::Taken;
 use crate::pg::error::PgError;
 use crate::queue::roster::report;
-use crate::queue::session::SpiSession;
 
 /// The classes of SQLSTATEs of errors that come from a row: its data, a limit of Postgres, an exception of a function, and damage.
 const CLASSES: [&str; 4] = ["22", "54", "P0", "XX"];
@@ -28,32 +23,8 @@ pub(super) fn failure(error: &PgError) -> Failure {
         .with_hint("Read the row by a query to see the error, and change or delete the row.")
 }
 
-/// Claims a row in one transaction, and reads it in another, so that it stays claimed if it can't be read.
-pub(super) fn claim_and_read(
-    session: &mut SpiSession<'_>,
-    v: &Definition,
-    claim: impl FnOnce(&mut SpiSession<'_>) -> Result<Taken, PgError>,
-    read: impl FnOnce(&mut SpiSession<'_>, &mut Taken) -> Result<(), PgError>,
-) -> Result<Taken, PgError> {
-    let mut taken = session.transaction(|s| s.as_owner_unchanged(claim))?;
-    match session.transaction(|s| s.as_owner_unchanged(|s| read(s, &mut taken))) {
-        Ok(()) => Ok(taken),
-        Err(error) if is_of_row(&error) => {
-            taken.unreadable = Some(error);
-            Ok(taken)
-        }
-        Err(error) => {
-            let claimed: Vec<_> =
-                taken.claims.rows.iter().map(|row| (row, Duration::ZERO, row.attempts - 1)).collect();
-            // If it can't be given back, its lease runs out.
-            let _ = session.transaction(|s| s.as_owner(|s| postpone(s, v, &claimed)));
-            Err(error)
-        }
-    }
-}
-
 /// Returns whether an error may come from one of several rows.
-fn is_of_row(error: &PgError) -> bool {
+pub(super) fn is_of_row(error: &PgError) -> bool {
     error.sqlstate().get(..2).is_some_and(|class| CLASSES.contains(&class))
 }
 

@@ -161,7 +161,8 @@ mod tests {
             (*chunk_size, *chunk_overlap) = (9, 4);
         }
         let (shared, own) = (shared_chunker(&config).unwrap(), chunker(&config).unwrap());
-        let pieces = |chunker: &dyn Chunker| chunker.pieces("one;two;one;two;three;one;two;", ample()).unwrap();
+        let pieces =
+            |chunker: &dyn Chunker| chunker.pieces("one;two;one;two;three;one;two;", ample()).unwrap();
         assert_eq!(shared.overlap(), 4);
         assert_eq!(pieces(&*shared), pieces(&*own));
         assert!(pieces(&*shared).iter().all(|piece| piece.span.is_some()));

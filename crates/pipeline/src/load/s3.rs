@@ -187,7 +187,9 @@ impl S3Loader {
             }
             // There is room for no more.
             if size > expected {
-                return Err(S3Error::Body(format!("it has more than {expected} bytes, which the header says")));
+                return Err(S3Error::Body(format!(
+                    "it has more than {expected} bytes, which the header says"
+                )));
             }
             bytes.extend_from_slice(&part);
         }

@@ -80,7 +80,16 @@ impl Queue {
     pub fn claim_as(&mut self, rows: i64, bytes: u64, lease: i64, addresses: &Addresses) -> Vec<Claimed> {
         let v = &self.source.definition;
         let duration = Duration::from_secs(600);
-        let wanted = Request { rows, bytes, largest: 1_000, addresses, lease, duration, suspects: false, looks_at_sizes: true };
+        let wanted = Request {
+            rows,
+            bytes,
+            largest: 1_000,
+            addresses,
+            lease,
+            duration,
+            suspects: false,
+            looks_at_sizes: true,
+        };
         self.session.transaction(|s| s.as_owner(|s| claim::claim(s, v, &wanted))).unwrap().rows
     }
 
