@@ -24,7 +24,8 @@ SELECT a.vectorizer_id AS id, v.name, o.name AS other,
        CASE WHEN a.switched_at IS NULL THEN 'building' ELSE 'switched' END AS state,
        o.rows_left, o.failed_items, o.time_left, a.begun_at, a.switched_at,
        -- Added as numbers: as an interval, some months may go beyond all times before days lead back.
-       to_timestamp(least(extract(epoch FROM a.switched_at) + extract(epoch FROM a.keep_old), 1e11)::float8) AS kept_until,
+       to_timestamp((extract(epoch FROM a.switched_at)
+                     + least(greatest(extract(epoch FROM a.keep_old), 0), 1e11))::float8) AS kept_until,
        a.problem
 FROM ai._vectorizer_alteration a
 JOIN ai.vectorizer_progress v ON v.id = a.vectorizer_id

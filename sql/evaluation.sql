@@ -1,7 +1,8 @@
 -- How good the answers of a search are, by questions whose right documents are known. With the caller's own rights.
 
 -- The statement that evaluates; $1 is the vectorizer, $2 is k, $3 ranks what is found. Errors if a column of the questions has
--- a type whose owner may have planted a cast, which would run as whoever evaluates. Other columns are not read.
+-- a type whose owner may have planted a cast, which would run as whoever evaluates, or if the key is no JSON. Other columns are not
+-- read.
 -- By nDCG with linear gain, as trec_eval has it: grade / log2(rank + 1), over that of the best order that there is.
 CREATE FUNCTION ai._evaluation(questions regclass) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -16,11 +17,12 @@ BEGIN
                SELECT t.oid, t.typbasetype FROM pg_type t WHERE t.oid = a.atttypid
                UNION ALL
                SELECT t.oid, t.typbasetype FROM below b JOIN pg_type t ON t.oid = b.base)
-           SELECT b.oid FROM below b WHERE b.base = 0) >= 16384
+           SELECT b.oid >= 16384 OR a.attname = 'key' AND b.oid <> ALL ('{json,jsonb,text,varchar}'::regtype[])
+           FROM below b WHERE b.base = 0)
     ORDER BY a.attnum LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION 'column % of % has type %', quote_ident(planted.attname), questions, planted.type
-            USING ERRCODE = 'datatype_mismatch', HINT = 'Convert it to a type of Postgres''s own, for instance in a view.';
+            USING ERRCODE = 'datatype_mismatch', HINT = 'Convert it to a type of Postgres''s own, the key to jsonb, for instance in a view.';
     END IF;
 
     IF EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = questions AND a.attname = 'grade' AND NOT a.attisdropped) THEN

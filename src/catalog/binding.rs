@@ -223,48 +223,65 @@ pub fn words_may_be_missing(id: i32) -> Result<(), PgError> {
     as_superuser(|| sql::execute(statement, &[id.into()])).map(drop)
 }
 
-/// Updates the names that have changed, of the vectorizers `$1`, or of all if it is NULL. A relation that is gone keeps its last name. A
-/// row that another transaction has locked is left: who keeps it open must not keep everybody's renames waiting.
-const NAMES: &str = "
-    WITH changed AS MATERIALIZED (
-        SELECT n.* FROM ai.vectorizer v, LATERAL (
-            SELECT v.id,
-                   coalesce(sn.nspname, v.source_schema) AS source_schema, coalesce(s.relname, v.source_table) AS source_table,
-                   coalesce(qn.nspname, v.queue_schema) AS queue_schema, coalesce(q.relname, v.queue_table) AS queue_table,
-                   jsonb_strip_nulls(jsonb_build_object(
-                       'target_schema', tn.nspname, 'target_table', t.relname,
-                       'view_schema', wn.nspname, 'view_name', w.relname)) AS destination,
-                   CASE WHEN f.oid IS NOT NULL
-                        THEN jsonb_build_object('words_schema', fn.nspname, 'words_table', f.relname) END AS words
-            FROM ai._vectorizer_binding b
-            LEFT JOIN pg_class s ON s.oid = b.source LEFT JOIN pg_namespace sn ON sn.oid = s.relnamespace
-            LEFT JOIN pg_class q ON q.oid = b.inbox LEFT JOIN pg_namespace qn ON qn.oid = q.relnamespace
-            LEFT JOIN pg_class t ON t.oid = b.store LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace
-            LEFT JOIN pg_class w ON w.oid = b.view LEFT JOIN pg_namespace wn ON wn.oid = w.relnamespace
-            LEFT JOIN pg_class f ON f.oid = b.words LEFT JOIN pg_namespace fn ON fn.oid = f.relnamespace
-            WHERE b.vectorizer_id = v.id) n
-        WHERE ($1 IS NULL OR v.id = ANY ($1))
-          AND ((v.source_schema, v.source_table, v.queue_schema, v.queue_table)
-                   IS DISTINCT FROM (n.source_schema, n.source_table, n.queue_schema, n.queue_table)
-               OR NOT v.config -> 'destination' @> n.destination
-               OR NOT coalesce(v.config -> 'search', '{}') @> coalesce(n.words, '{}'))
-        FOR NO KEY UPDATE OF v SKIP LOCKED)
-    UPDATE ai.vectorizer v
-    SET source_schema = n.source_schema, source_table = n.source_table,
-        queue_schema = n.queue_schema, queue_table = n.queue_table,
-        config = jsonb_set(v.config, '{destination}', v.config -> 'destination' || n.destination)
-                 || CASE WHEN n.words IS NULL THEN '{}'
-                         ELSE jsonb_build_object('search', coalesce(v.config -> 'search', '{}') || n.words) END
-    FROM changed n WHERE n.id = v.id";
+/// Returns the query for the current names of the relations of those vectorizers among `$1`, or among all if it is NULL, whose names
+/// in the catalog are others. A relation that is gone keeps its last name.
+fn changed_names() -> &'static str {
+    "SELECT n.* FROM ai.vectorizer v, LATERAL (
+         SELECT v.id,
+                coalesce(sn.nspname, v.source_schema) AS source_schema, coalesce(s.relname, v.source_table) AS source_table,
+                coalesce(qn.nspname, v.queue_schema) AS queue_schema, coalesce(q.relname, v.queue_table) AS queue_table,
+                jsonb_strip_nulls(jsonb_build_object(
+                    'target_schema', tn.nspname, 'target_table', t.relname,
+                    'view_schema', wn.nspname, 'view_name', w.relname)) AS destination,
+                CASE WHEN f.oid IS NOT NULL
+                     THEN jsonb_build_object('words_schema', fn.nspname, 'words_table', f.relname) END AS words
+         FROM ai._vectorizer_binding b
+         LEFT JOIN pg_class s ON s.oid = b.source LEFT JOIN pg_namespace sn ON sn.oid = s.relnamespace
+         LEFT JOIN pg_class q ON q.oid = b.inbox LEFT JOIN pg_namespace qn ON qn.oid = q.relnamespace
+         LEFT JOIN pg_class t ON t.oid = b.store LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace
+         LEFT JOIN pg_class w ON w.oid = b.view LEFT JOIN pg_namespace wn ON wn.oid = w.relnamespace
+         LEFT JOIN pg_class f ON f.oid = b.words LEFT JOIN pg_namespace fn ON fn.oid = f.relnamespace
+         WHERE b.vectorizer_id = v.id) n
+     WHERE ($1 IS NULL OR v.id = ANY ($1))
+       AND ((v.source_schema, v.source_table, v.queue_schema, v.queue_table)
+                IS DISTINCT FROM (n.source_schema, n.source_table, n.queue_schema, n.queue_table)
+            OR NOT v.config -> 'destination' @> n.destination
+            OR NOT coalesce(v.config -> 'search', '{}') @> coalesce(n.words, '{}'))"
+}
 
 /// Writes the current names of the relations of these vectorizers, or of all, into the catalog. Relations are identified by OID; their
 /// names serve people, pgai's clients, and a dump, whose relations are found by them where it is restored. Returns the number of
-/// vectorizers whose names have changed. What is locked is left, and the worker writes it later.
+/// vectorizers whose names have changed.
+///
+/// A row that another transaction has locked is left, and the worker writes it later: who keeps it open must not keep everybody's
+/// renames waiting.
 pub fn write_names(of: Option<&[i32]>) -> Result<u64, PgError> {
     if !has_bindings() {
         return Ok(0);
     }
-    as_superuser(|| sql::execute(NAMES, &[of.map(<[i32]>::to_vec).into()]))
+    let update = format!(
+        "WITH changed AS MATERIALIZED ({} FOR NO KEY UPDATE OF v SKIP LOCKED)
+         UPDATE ai.vectorizer v
+         SET source_schema = n.source_schema, source_table = n.source_table,
+             queue_schema = n.queue_schema, queue_table = n.queue_table,
+             config = jsonb_set(v.config, '{{destination}}', v.config -> 'destination' || n.destination)
+                      || CASE WHEN n.words IS NULL THEN '{{}}'
+                              ELSE jsonb_build_object('search', coalesce(v.config -> 'search', '{{}}') || n.words) END
+         FROM changed n WHERE n.id = v.id",
+        changed_names()
+    );
+    as_superuser(|| sql::execute(&update, &[of.map(<[i32]>::to_vec).into()]))
+}
+
+/// Writes the current names of all relations into the catalog. Returns whether none is left, because its row is locked.
+pub fn write_all_names() -> Result<bool, PgError> {
+    write_names(None)?;
+    if !has_bindings() {
+        return Ok(true);
+    }
+    let look = format!("SELECT NOT EXISTS ({})", changed_names());
+    let all = as_superuser(|| sql::query_row(&look, &[None::<Vec<i32>>.into()], |row| row.get::<bool>(1)))?;
+    Ok(all.unwrap_or(true))
 }
 
 /// Returns whether the extension's objects have bindings and UUIDs. Those of 0.1.0 and 0.2.0 do not; the

@@ -61,6 +61,8 @@ pub struct Active {
     pub suspects_from: Option<Instant>,
     /// The number of claims left that take a row by itself, because one of these can't be read.
     pub singly: usize,
+    /// The number of rows in a row that could not be read.
+    pub unreadable: usize,
     /// The mean size in bytes of the rows that were claimed last, which limits the rows of the next claim; 0
     /// if it is unknown.
     pub mean_size: u64,
@@ -136,6 +138,7 @@ impl Active {
             filling,
             suspects_from: known.and_then(|known| known.suspects_from),
             singly: known.map_or(0, |known| known.singly),
+            unreadable: known.map_or(0, |known| known.unreadable),
             mean_size: 0,
         })
     }

@@ -7,7 +7,7 @@ use pgai_rs_pipeline::document::{self, Digest, digest};
 use pgai_rs_pipeline::embed::by_batch::{MOST_BYTES, MOST_INPUTS, MOST_TOKENS, json_bytes};
 use pgai_rs_pipeline::embed::{estimated_tokens, model_name};
 use pgai_rs_pipeline::run::{Found, Inquiry};
-use pgai_rs_pipeline::usage::{Counted, Meter, Usage};
+use pgai_rs_pipeline::usage::{Counted, Meter};
 use pgai_rs_queue::session::Session;
 use pgai_rs_queue::work::{Claimed, end_wait, unchanged_since};
 
@@ -79,21 +79,14 @@ impl SpiQueue {
         Ok(())
     }
 
-    /// Counts what a batch has cost, and gives back what was set aside for it.
-    pub fn bill(&mut self, batch: &Batch, usage: Usage) -> Result<(), PgError> {
-        self.meter_of(batch)?.add(usage);
-        self.is_billed(batch.id);
-        Ok(())
-    }
-
     /// Returns the meter of a batch, which outlives its vectorizer.
-    fn meter_of(&mut self, batch: &Batch) -> Result<Meter, PgError> {
+    pub fn meter_of(&mut self, batch: &Batch) -> Result<Meter, PgError> {
         let Some(counted) = batch.counted.clone() else { return Ok(Meter::default()) };
         Ok(Meter::new(&self.counters.get()?.ledger, counted).of_batches())
     }
 
     /// Gives back what was set aside for a batch, which is billed.
-    fn is_billed(&mut self, batch: i64) {
+    pub fn is_billed(&mut self, batch: i64) {
         self.batches.reservations.remove(&batch);
     }
 

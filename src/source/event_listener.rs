@@ -121,9 +121,11 @@ impl EventListener {
                 self.backoff.renew();
                 self.tell(entry, &committed);
                 self.listener.settle(committed.failed);
+                // A further part of the same messages takes back nothing that was said of the first.
                 match committed.lacks_room {
-                    false => runs::heard(entry.id, batch.messages)?,
                     true => runs::not_heard(entry.id, &room::too_many())?,
+                    false if batch.messages == 0 => {}
+                    false => runs::heard(entry.id, batch.messages)?,
                 }
             }
             Err(error) if error.is_contention() => {
@@ -167,11 +169,15 @@ impl EventListener {
         }
 
         let addresses = |objects: &[Object]| objects.iter().map(|object| prefix.uri(&object.key)).collect();
-        committed.lacks_room = !self.room.take(&table, present.len() as u64)?
-            && !self.room.take(&table, table.count_new(addresses(&present))?)?;
-        if committed.lacks_room {
-            committed.has(room::too_many());
-            committed.failed.extend(present.drain(..).map(|object| object.key));
+        if !self.room.take(&table, present.len() as u64)? {
+            let new = table.new_among(addresses(&present))?;
+            if !self.room.take(&table, new.len() as u64)? {
+                committed.lacks_room = true;
+                committed.has(room::too_many());
+                // What has a row is kept in step.
+                let without = present.extract_if(.., |object| new.contains(&prefix.uri(&object.key)));
+                committed.failed.extend(without.map(|object| object.key));
+            }
         }
         if let Some(listing_run) = listing_run {
             listing_run.note_seen(addresses(&present))?;

@@ -65,6 +65,8 @@ pub struct ListingRun {
     phase: Phase,
     backoff: LockBackoff,
     room: Room,
+    /// True if the table has no room for some objects, which were not written.
+    lacks_room: bool,
     /// The number of objects, and of sidecars, that were recorded as seen.
     seen: u64,
 }
@@ -115,6 +117,7 @@ impl ListingRun {
             phase: Phase::Reading,
             backoff: LockBackoff::default(),
             room: Room::default(),
+            lacks_room: false,
             seen: 0,
         })
     }
@@ -190,6 +193,7 @@ impl ListingRun {
         match self.listing.try_next() {
             None => return Ok(NextStep::Waiting),
             Some(ListingPart::Failed(failure)) => return self.fail(Problem::from(&failure)),
+            Some(ListingPart::End) if self.lacks_room => return self.fail(room::too_many()),
             Some(ListingPart::End) if self.scope.reads_sidecars() => {
                 self.phase = Phase::Pairing { after: String::new() };
             }
@@ -209,11 +213,14 @@ impl ListingRun {
         Ok(NextStep::More)
     }
 
-    fn compared(&mut self, differences: Vec<Difference>, network: &Network) -> Result<NextStep, PgError> {
-        let new: HashSet<String> =
+    fn compared(&mut self, mut differences: Vec<Difference>, network: &Network) -> Result<NextStep, PgError> {
+        let mut new: HashSet<String> =
             differences.iter().filter(|d| d.new).map(|d| d.object.key.clone()).collect();
         if !self.room.take(&self.table, new.len() as u64)? {
-            return self.fail(room::too_many());
+            // What has a row is kept in step.
+            self.lacks_room = true;
+            differences.retain(|d| !d.new);
+            new.clear();
         }
         if differences.is_empty() {
             self.phase = Phase::Reading;

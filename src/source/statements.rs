@@ -45,8 +45,8 @@ pub struct SourceStatements {
     pub delete: String,
     /// Returns the number of the table's rows, of a large table about that.
     pub count: String,
-    /// Returns how many addresses have no row. `$1`: addresses.
-    pub count_new: String,
+    /// Returns the addresses that have no row. `$1`: addresses.
+    pub new_among: String,
     /// Returns a slice of the table: its last address, the number of the source's rows in it, and those of
     /// them that a run has not seen. `$1`: the prefix of all of the source's addresses, `$2`: the last
     /// address of the slice before, `$3`: the run.
@@ -78,8 +78,8 @@ impl SourceStatements {
             upsert: upsert(&t, with_type, with_metadata),
             delete: format!("DELETE FROM {t} t WHERE t.uri = ANY ($1::text[])"),
             count: count(&t, target.oid),
-            count_new: format!(
-                "SELECT count(*) FROM unnest($1::text[]) o (uri) WHERE NOT EXISTS (SELECT FROM {t} t WHERE t.uri = o.uri)"
+            new_among: format!(
+                "SELECT o.uri FROM unnest($1::text[]) o (uri) WHERE NOT EXISTS (SELECT FROM {t} t WHERE t.uri = o.uri)"
             ),
             vanished: vanished(&t, &seen, with_sidecars),
             other_sidecars: other_sidecars(&t, &seen),
@@ -149,10 +149,9 @@ fn count(t: &str, oid: pg_sys::Oid) -> String {
          FROM (SELECT coalesce(sum(s.pages), 0) AS pages,
                       coalesce(sum(s.pages * CASE WHEN c.reltuples > 0 AND c.relpages > 0 THEN c.reltuples / c.relpages
                                                   ELSE {ROWS_OF_PAGE} END), 0)::int8 AS rows
-               FROM pg_partition_tree({oid}) f
+               FROM (SELECT {oid}::oid AS relid UNION SELECT t.relid FROM pg_partition_tree({oid}) t WHERE t.isleaf) f
                JOIN pg_class c ON c.oid = f.relid
-               CROSS JOIN LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::int8 AS pages) s
-               WHERE f.isleaf) p",
+               CROSS JOIN LATERAL (SELECT pg_relation_size(c.oid) / current_setting('block_size')::int8 AS pages) s) p",
         oid = oid.to_u32(),
     )
 }

@@ -1,5 +1,7 @@
 //! A source's table. It is accessed as its owner, in transactions of its own.
 
+use std::collections::HashSet;
+
 use pgrx::datum::DatumWithOid;
 use pgrx::{PgSqlErrorCode, pg_sys};
 
@@ -244,21 +246,14 @@ impl MirrorTable {
 
     /// Returns the number of its rows; of a large table, about that.
     pub fn count(&self) -> Result<u64, PgError> {
-        self.number(&self.statements.count, Vec::new)
+        let counts = self.apply(|| sql::query(&self.statements.count, &[], |row| row.get::<i64>(1)))?;
+        Ok(counts.first().and_then(|count| u64::try_from(*count).ok()).unwrap_or_default())
     }
 
-    /// Returns how many of these addresses have no row.
-    pub fn count_new(&self, uris: Vec<String>) -> Result<u64, PgError> {
-        self.number(&self.statements.count_new, || vec![uris.into()])
-    }
-
-    fn number(
-        &self,
-        statement: &str,
-        args: impl FnOnce() -> Vec<DatumWithOid<'static>>,
-    ) -> Result<u64, PgError> {
-        let numbers = self.apply(|| sql::query(statement, &args(), |row| row.get::<i64>(1)))?;
-        Ok(numbers.first().and_then(|number| u64::try_from(*number).ok()).unwrap_or_default())
+    /// Returns those of these addresses that have no row.
+    pub fn new_among(&self, uris: Vec<String>) -> Result<HashSet<String>, PgError> {
+        let new = self.apply(|| sql::query(&self.statements.new_among, &[uris.into()], |row| row.get(1)))?;
+        Ok(new.into_iter().collect())
     }
 
     /// Returns the rows of the slice after the address `after` whose sidecars are others than those that a run has seen.

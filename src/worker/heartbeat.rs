@@ -45,8 +45,9 @@ impl Heartbeat {
         if self.named == Some(generation) {
             return Ok(());
         }
-        transaction(|| binding::write_names(None))?;
-        self.named = Some(generation);
+        if transaction(binding::write_all_names)? {
+            self.named = Some(generation);
+        }
         Ok(())
     }
 

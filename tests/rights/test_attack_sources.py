@@ -151,6 +151,33 @@ def test_a_server_that_ever_lists_other_objects_fills_no_disk(cluster_factory, l
     assert (run["state"], db.value("SELECT count(*) FROM document")) == ("succeeded", 1500)
 
 
+def test_a_table_that_is_full_is_kept_in_step_for_what_it_has(cluster_factory, listing):
+    db = cluster_factory(conf={"pgai_rs.s3_source_max_objects": "1500"}).create_database("full")
+    db.sql("CREATE EXTENSION pgai_rs CASCADE")
+    source = create(db, "s3://bucket/docs/", endpoint=f"'{listing.url}'")
+    listing.count, listing.etag = 1600, lambda i: "second"
+    run = finished(db, ask(db, source))
+    assert (run["error_code"], run["new"], run["modified"], run["deleted"]) == ("too_many_objects", 0, 1500, 0)
+    assert db.sql("SELECT etag, count(*) FROM document GROUP BY 1") == [("second", 1500)]
+
+
+@pytest.mark.parametrize("most, code", [(50_000, "too_many_objects"), (100_000, None)])
+@pytest.mark.parametrize("partitions", ["", "PARTITION BY HASH (uri)"])
+def test_the_rows_of_a_large_table_are_estimated(cluster_factory, listing, partitions, most, code):
+    db = cluster_factory(conf={"pgai_rs.s3_source_max_objects": str(most)}).create_database("estimated")
+    db.sql(f"""
+        CREATE EXTENSION pgai_rs CASCADE;
+        CREATE TABLE document (uri text PRIMARY KEY, etag text, size int8, last_modified timestamptz, content_type text) {partitions};
+    """)
+    if partitions:
+        db.sql("CREATE TABLE one PARTITION OF document FOR VALUES WITH (MODULUS 2, REMAINDER 0);"
+               " CREATE TABLE other PARTITION OF document FOR VALUES WITH (MODULUS 2, REMAINDER 1)")  # fmt: skip
+    db.sql("INSERT INTO document (uri, etag) SELECT 'mine/' || n || repeat('x', 100), 'e' FROM generate_series(1, 70000) n; ANALYZE document")
+    listing.count = 1
+    source = create(db, "s3://bucket/docs/", schedule="interval '1 day'", endpoint=f"'{listing.url}'")
+    assert finished(db, ask(db, source))["error_code"] == code
+
+
 def test_a_server_that_lists_the_same_objects_without_end_is_left(cluster_factory, listing):
     db = cluster_factory(conf={"pgai_rs.s3_source_max_objects": "1000"}).create_database("endless")
     db.sql("CREATE EXTENSION pgai_rs CASCADE")

@@ -357,7 +357,9 @@ def test_a_time_for_which_old_vectors_are_kept_that_leads_beyond_all_times_stops
     other = "ai.embedding_openai('stub', 4, base_url => '%s')" % mallory.url
     name = db.value("SELECT name::text FROM ai.vectorizer WHERE id = %s", [mallory.ids["document"]])
     mallory.sql(f"SELECT ai.alter_vectorizer('{name}', embedding => {other}, keep_old => '1 day', switch_when_ready => false)")
+    assert db.sql("SELECT state, kept_until FROM ai.vectorizer_alterations") == [("building", None)]
     mallory.sql(f"SELECT ai.switch_vectorizer('{name}')")
+    assert db.value("SELECT kept_until BETWEEN now() + '23 hours' AND now() + '25 hours' FROM ai.vectorizer_alterations")
     # A dump, or a version that did not look, may have brought it.
     db.sql("UPDATE ai._vectorizer_alteration SET keep_old = '4000000 months -120000000 days'")
     for row in range(1, 3):
@@ -374,6 +376,10 @@ def test_a_row_of_the_catalog_that_is_kept_locked_keeps_no_rename_of_others_wait
         alice.sql("SET lock_timeout = '20s'; ALTER TABLE alice.document RENAME TO renamed")
         names = "SELECT source_schema::text || '.' || source_table FROM ai.vectorizer ORDER BY 1"
         assert db.sql(names) == [("alice.renamed",), ("mallory.document",)]
+        # However long that takes.
+        beats = "SELECT heartbeat_count FROM ai.vectorizer_worker_process ORDER BY last_heartbeat DESC LIMIT 1"
+        before = db.value(beats)
+        eventually(lambda: db.value(beats) >= before + 3, what="three heartbeats")
         session.rollback()
 
     # The worker makes up for it.

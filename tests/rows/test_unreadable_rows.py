@@ -55,3 +55,16 @@ def test_a_row_that_cannot_be_read_fails_by_itself(db, stub, declared):
     db.sql("UPDATE document SET points = 1 WHERE id = 7")
     settles(lambda: db.value("SELECT count(DISTINCT id) FROM document_embedding_store"), 19)
     eventually(lambda: [id for id, *_ in db.sql(FAILED)] == [13], what="one row to be left aside")
+
+
+def test_rows_of_which_none_can_be_read_make_the_vectorizer_rest(db, stub):
+    """The cause may be in what all need, such as a function, and the rows would lose their tries for it."""
+    with_a_cast(db, stub)
+    db.sql("INSERT INTO document SELECT i, 'row ' || i, 0 FROM generate_series(1, 100) i")
+    health = "SELECT state, reason LIKE '%division by zero%' FROM ai.vectorizer_health"
+    settles(lambda: db.sql(health), [("paused", True)])
+    db.sql("CREATE OR REPLACE FUNCTION text_of(grade) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'good' $$")
+    assert db.value("SELECT count(*) FROM ai._vectorizer_q_failed_1") < 100
+    eventually(lambda: db.value("SELECT count(*) FROM ai._vectorizer_work_1") == 0, timeout=120, what="the others to be embedded")
+    db.sql("SELECT ai.retry_failed(1)")
+    settles(lambda: db.value("SELECT count(DISTINCT id) FROM document_embedding_store"), 100)

@@ -146,3 +146,10 @@ def test_a_table_that_takes_the_place_of_the_questions_does_not_have_its_casts_r
         with pytest.raises(psycopg.errors.InvalidTextRepresentation):
             evaluation.result()
     assert rows.value("SELECT is_called FROM ran") is False
+
+
+def test_a_key_that_is_no_json_is_refused(rows):
+    judge(rows, "row 7", _7=1)
+    rows.sql("ALTER TABLE judged ALTER COLUMN key TYPE int USING 7")
+    with pytest.raises(psycopg.errors.DatatypeMismatch, match="column key of public.judged has type integer"):
+        rows.sql(EVALUATE.format(k=3))

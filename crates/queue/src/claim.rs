@@ -143,7 +143,7 @@ pub fn read<C: Connection>(
         let number = chunks.numbers.get(&index).copied().unwrap_or_default();
         claim.chunks = Some(number).filter(|_| !chunks.is_cut(index));
     }
-    give_back(connection, v, claimed, &left)?;
+    give_back(connection, v, left.iter().filter_map(|index| claimed.get(*index)))?;
     Ok(Found { documents, left })
 }
 
@@ -192,14 +192,12 @@ fn read_rows<C: Connection>(
 }
 
 /// Gives claims back, due at once, as if they had not been made.
-fn give_back<C: Connection>(
+pub fn give_back<'a, C: Connection>(
     connection: &mut C,
     v: &Definition,
-    claimed: &[Claimed],
-    left: &HashSet<usize>,
+    claimed: impl Iterator<Item = &'a Claimed>,
 ) -> Result<(), C::Error> {
-    let left = left.iter().filter_map(|index| claimed.get(*index));
-    let rows: Vec<_> = left.map(|claim| (claim, Duration::ZERO, claim.attempts - 1)).collect();
+    let rows: Vec<_> = claimed.map(|claim| (claim, Duration::ZERO, claim.attempts - 1)).collect();
     postpone(connection, v, &rows)?;
     suspects::mark(connection, v, rows.iter().map(|(claim, ..)| *claim))
 }

@@ -6,11 +6,11 @@ use pgai_rs_pipeline::document::{Document, Ticket};
 use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::run::{Addresses, ClaimedDocuments};
 use pgai_rs_queue::bounds::Bounds;
-use pgai_rs_queue::claim::{self, Claims, Found, claim, read};
+use pgai_rs_queue::claim::{self, Claims, Found, claim, give_back, read};
 use pgai_rs_queue::definition::Definition;
 use pgai_rs_queue::session::Session;
 use pgai_rs_queue::suspects;
-use pgai_rs_queue::work::{Claimed, postpone};
+use pgai_rs_queue::work::Claimed;
 use pgai_rs_queue::{fail, gone, inbox};
 
 use super::{SpiQueue, limits, unreadable};
@@ -87,10 +87,8 @@ fn claim_and_read_apart(
             Ok(taken)
         }
         Err(error) => {
-            let claimed: Vec<_> =
-                taken.claims.rows.iter().map(|row| (row, Duration::ZERO, row.attempts - 1)).collect();
             // If it can't be given back, its lease runs out.
-            let _ = session.transaction(|s| s.as_owner(|s| postpone(s, v, &claimed)));
+            let _ = session.transaction(|s| s.as_owner(|s| give_back(s, v, taken.claims.rows.iter())));
             Err(error)
         }
     }
@@ -118,6 +116,10 @@ impl SpiQueue {
         let more = self.claimed(id, began, &taken);
         let Taken { folds_more, claims, hopeless, tickets, mut found, unreadable, .. } = taken;
         if let Some(error) = unreadable {
+            if self.has_others_unreadable(id) {
+                self.give_back(id, &claims.rows);
+                return Err(error);
+            }
             self.fail_unread(id, &claims.rows, |_| unreadable::failure(&error));
             self.roster.next.within(Duration::ZERO);
             return Ok(ClaimedDocuments::default());
@@ -146,6 +148,9 @@ impl SpiQueue {
         self.settle_gone(id, &missing);
         self.fail_unread(id, &hopeless, |row| suspects::failure(row.attempts));
         if let Some(active) = self.roster.get_mut(id) {
+            if !documents.is_empty() {
+                active.unreadable = 0;
+            }
             let total: u64 = documents.iter().map(Document::size).sum();
             active.mean_size = total.checked_div(documents.len() as u64).unwrap_or_default();
         }
@@ -259,6 +264,16 @@ impl SpiQueue {
         active.looks.forget();
         let settled = gone::settle(&mut SpiSession::on(active), &active.definition, missing);
         self.tell_of(id, "settle deleted rows of", settled);
+    }
+
+    /// Gives rows back that were claimed and not read. If that fails, their leases run out.
+    fn give_back(&mut self, id: i32, rows: &[Claimed]) {
+        let Some(active) = self.roster.get_mut(id) else { return };
+        active.looks.forget();
+        let mut session = SpiSession::on(active);
+        let given =
+            session.transaction(|s| s.as_owner_unchanged(|s| give_back(s, &active.definition, rows.iter())));
+        self.tell_of(id, "give back rows of", given);
     }
 
     /// Has rows fail that were claimed and not read. If that fails, their leases run out.

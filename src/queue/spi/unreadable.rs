@@ -28,7 +28,19 @@ pub(super) fn is_of_row(error: &PgError) -> bool {
     error.sqlstate().get(..2).is_some_and(|class| CLASSES.contains(&class))
 }
 
+/// The largest number of rows, one after the other, that fail because they can't be read. If there are more, the cause may not be in
+/// the rows, and the vectorizer rests before the next ones are tried.
+const MOST_UNREADABLE: usize = 16;
+
 impl SpiQueue {
+    /// Counts a row of a vectorizer that can't be read. Returns whether so many others could not that it is to rest first.
+    pub(super) fn has_others_unreadable(&mut self, id: i32) -> bool {
+        let Some(active) = self.roster.get_mut(id) else { return false };
+        let rests = active.unreadable >= MOST_UNREADABLE;
+        active.unreadable = if rests { 0 } else { active.unreadable + 1 };
+        rests
+    }
+
     /// Has the next rows of a vectorizer claimed one by one, if a claim of up to `limit` rows has failed with one of them. Returns
     /// whether that is so.
     pub(super) fn claims_singly(&mut self, id: i32, limit: usize, error: &PgError) -> bool {

@@ -285,8 +285,10 @@ impl Progress {
     /// Writes that nothing more comes of a batch, counts what it cost, and has its rows run.
     fn settle(&mut self, problem: Option<&str>, bill: Bill, served: &mut Served<'_>) -> Result<(), PgError> {
         // What the provider is told to delete must not be asked for again after a crash.
+        let meter = served.queue.meter_of(served.batch)?;
         durably(|| transaction(|| batch::settle(served.batch.id, problem)))?;
-        served.queue.bill(served.batch, bill.usage(served.batch, self.billed, self.unsaid))?;
+        meter.add(bill.usage(served.batch, self.billed, self.unsaid));
+        served.queue.is_billed(served.batch.id);
         self.pause = Pause::default();
 
         if let Some(server) = self.server(served)? {
@@ -318,10 +320,12 @@ impl Progress {
 
     /// Forgets a batch whose vectorizer was dropped. The provider is told if this process knows how.
     pub fn abandon(&mut self, batch: &Batch, queue: &mut SpiQueue, way: &Way<'_>) -> Result<(), PgError> {
+        let meter = queue.meter_of(batch)?;
         transaction(|| batch::forget(batch.id))?;
         self.task = None;
         let bill = Bill::unheard(batch.state);
-        queue.bill(batch, bill.usage(batch, 0, 0))?;
+        meter.add(bill.usage(batch, 0, 0));
+        queue.is_billed(batch.id);
         if let Some((_, server)) = self.server.take() {
             self.tidy(batch, matches!(bill, Bill::AsEstimated), server, way);
         }

@@ -47,13 +47,12 @@ fn truncate_for_model<'a>(model: &str, input: &'a str) -> Cow<'a, str> {
     // What lies beyond can't be reached, and need not be encoded.
     let reachable = input.floor_char_boundary(MAX_INPUT_TOKENS * LONGEST_TOKEN);
     let reachable = &input[..reachable];
-    if let Some(before) = before_blanks(reachable) {
-        return Cow::Borrowed(before);
-    }
+    let before = before_blanks(reachable);
+    let (reachable, whole) = (before.unwrap_or(reachable), before.unwrap_or(input));
     let encoding = tiktoken_rs::cl100k_base_singleton();
     let tokens = encoding.encode_ordinary(reachable);
     let Some(kept) = tokens.get(..MAX_INPUT_TOKENS).filter(|_| tokens.len() > MAX_INPUT_TOKENS) else {
-        return Cow::Borrowed(input);
+        return Cow::Borrowed(whole);
     };
 
     match encoding.decode_bytes(kept) {
@@ -128,6 +127,10 @@ mod tests {
         assert_eq!(truncate_for_model(MODEL, &input), "before");
         let input = format!("before{}behind", " ".repeat(LONGEST_WHITESPACE));
         assert_eq!(truncate_for_model(MODEL, &input), input);
+
+        let words = "word ".repeat(20_000);
+        let cut = |text: &str| truncate_for_model(MODEL, text).into_owned();
+        assert_eq!(cut(&format!("{words}{}", " ".repeat(600_000))), cut(&words));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::tables::Texts;
 /// lease's duration in seconds, `$3`: the lease, `$4`: the holder's process id, `$5`: the limit for all bytes together, `$6`:
 /// the limit for the bytes of a document that is read, `$7`: true for suspects, a few of them, false for all other rows.
 ///
-/// Without a look at sizes, rows count as nothing, and nothing of the source is read.
+/// Without a look at sizes, rows count as nothing, and no value of the source is read.
 pub fn claim(v: &Definition, looks_at_sizes: bool) -> String {
     claim_if(v, "true", looks_at_sizes)
 }
@@ -18,7 +18,7 @@ pub fn claim(v: &Definition, looks_at_sizes: bool) -> String {
 /// Claims rows by the prefixes of their addresses. Parameters are as for [`claim`], and `$8`: the prefixes,
 /// `$9`: true for rows with one of them, false for rows with none.
 ///
-/// A row that is gone begins with none. The address is looked up for each row in the order in which they are
+/// Without a look at sizes, nothing of the source is read but addresses. A row that is gone begins with none. The address is looked up for each row in the order in which they are
 /// due, instead of a join, because the first matching rows are enough.
 pub fn claim_among(v: &Definition, looks_at_sizes: bool) -> String {
     let address = format!(
