@@ -344,7 +344,10 @@ FROM pg_catalog.pg_class w JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catal
 WHERE w.oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('ai._s3_source_seen_' OPERATOR(pg_catalog.||) s.id::pg_catalog.text)::pg_catalog.oid;
 
 -- Whether a listing was asked for that reads the metadata of all objects anew.
-ALTER TABLE ai._s3_source_run ADD COLUMN refresh_metadata bool NOT NULL DEFAULT false;
+-- Without a default at first: with one, Postgres refuses it while somebody's column has the table's row type.
+ALTER TABLE ai._s3_source_run ADD COLUMN refresh_metadata bool;
+UPDATE ai._s3_source_run SET refresh_metadata = false;
+ALTER TABLE ai._s3_source_run ALTER COLUMN refresh_metadata SET DEFAULT false, ALTER COLUMN refresh_metadata SET NOT NULL;
 
 CREATE TABLE ai._vectorizer_binding (
     vectorizer_id int4 PRIMARY KEY REFERENCES ai.vectorizer (id) ON DELETE CASCADE,
@@ -698,11 +701,18 @@ SELECT ai._vectorizer_keep_rights();
 DROP FUNCTION ai._vectorizer_keep_rights();
 
 -- A key's type may go by another name now, or its values may.
+DROP EVENT TRIGGER _vectorizer_dropped;
+CREATE EVENT TRIGGER _vectorizer_dropped ON sql_drop
+WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED', 'DROP TYPE', 'DROP DOMAIN', 'DROP EXTENSION', 'DROP FUNCTION',
+             'DROP PROCEDURE', 'DROP ROUTINE', 'DROP AGGREGATE', 'DROP OPERATOR', 'DROP OPERATOR CLASS', 'DROP OPERATOR FAMILY',
+             'DROP COLLATION', 'DROP ACCESS METHOD', 'DROP LANGUAGE', 'DROP FOREIGN TABLE', 'DROP SERVER',
+             'DROP FOREIGN DATA WRAPPER')
+EXECUTE FUNCTION ai._vectorizer_definition_changed();
 DROP EVENT TRIGGER _vectorizer_altered;
 CREATE EVENT TRIGGER _vectorizer_altered ON ddl_command_end
 WHEN TAG IN ('ALTER TABLE', 'ALTER VIEW', 'ALTER INDEX', 'ALTER MATERIALIZED VIEW', 'ALTER FOREIGN TABLE',
              'ALTER SCHEMA', 'CREATE TABLE', 'CREATE SCHEMA',
-             'ALTER TYPE', 'ALTER DOMAIN', 'ALTER COLLATION', 'ALTER EXTENSION', 'GRANT', 'REVOKE')
+             'ALTER TYPE', 'ALTER DOMAIN', 'ALTER COLLATION', 'ALTER EXTENSION', 'GRANT', 'REVOKE', 'DROP OWNED')
 EXECUTE FUNCTION ai._vectorizer_definition_changed();
 
 -- Vectors that were cut short have the length 1 from now on. Those that are there have not, and compare by the angle alone.

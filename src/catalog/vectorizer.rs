@@ -151,6 +151,11 @@ pub fn by_stores(relations: Vec<pg_sys::Oid>) -> Result<Vec<Entry>, PgError> {
     entries("r.store = ANY ($1)", &[relations.into()])
 }
 
+/// Returns the vectorizers whose store or view is one of these relations.
+pub fn by_stores_or_views(relations: Vec<pg_sys::Oid>) -> Result<Vec<Entry>, PgError> {
+    entries("r.store = ANY ($1) OR r.view = ANY ($1)", &[relations.into()])
+}
+
 /// A vectorizer with the definitions of its tables.
 #[derive(Debug)]
 pub struct Vectorizer {

@@ -1,4 +1,4 @@
-//! Reaction to GRANT and REVOKE on a store, which are extended to its words.
+//! Reaction to GRANT and REVOKE on a store or its view, which are extended to its words.
 
 use pgrx::pg_sys;
 
@@ -24,10 +24,12 @@ pub struct TableGrant {
 pub fn follow(grant: TableGrant) -> Result<(), PgError> {
     see_own_changes();
     let TableGrant { tables, grantees } = grant;
-    for entry in vectorizer::by_stores(tables)? {
+    for entry in vectorizer::by_stores_or_views(tables)? {
         let relations = &entry.relations;
         if relations.words.is_some() {
-            warned_of(&entry, "changed rights on its store", || extend(relations, grantees.as_deref()));
+            warned_of(&entry, "changed rights on its store or its view", || {
+                extend(relations, grantees.as_deref())
+            });
         }
     }
     Ok(())

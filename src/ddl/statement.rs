@@ -65,6 +65,8 @@ pub unsafe fn may_concern(node: *mut pg_sys::Node) -> bool {
                 has_name_of_ours(kind) || is_type(kind)
             }
             NodeTag::T_AlterEnumStmt => renames_value(node),
+            // Rights that the roles have, and those that others have by them.
+            NodeTag::T_DropOwnedStmt => true,
             NodeTag::T_GrantStmt => is_grant(&*node.cast::<pg_sys::GrantStmt>()),
             _ => false,
         }

@@ -120,7 +120,7 @@ impl Builds {
             return Some(LOOK_AT_WAITING);
         }
         // This process is woken when a builder ends. One that is wanted for another database begins nothing.
-        if self.builders.is_full() || is_to_leave() {
+        if self.builders.is_full() || shared::is_to_leave(this_database()) {
             return None;
         }
 
@@ -267,11 +267,6 @@ impl Builds {
             .report(PgLogLevel::WARNING);
         }
     }
-}
-
-/// Returns whether the launcher wants this process for another database.
-fn is_to_leave() -> bool {
-    shared::slot(this_database()).is_some_and(|slot| slot.to_leave)
 }
 
 /// Returns the time until then; `None` if it has passed.

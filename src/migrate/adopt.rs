@@ -18,7 +18,7 @@ use crate::catalog::row_security;
 use crate::catalog::table::Table;
 use crate::catalog::triggers::{self as our_triggers, Identity};
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_superuser, as_user_on};
+use crate::pg::identity::{as_superuser, as_user, as_user_on};
 use crate::pg::lock;
 use crate::pg::roles::role_name;
 use crate::pg::sql;
@@ -51,7 +51,6 @@ pub fn adopt(candidate: &AdoptableVectorizer, is_bound: bool) -> Result<Adopted,
     let owner = role_name(source.owner)?;
     // The worker accesses the queue as that role.
     as_superuser(|| sql::execute(&format!("GRANT USAGE ON SCHEMA ai TO {owner}"), &[]))?;
-    give_destination(candidate, &owner)?;
 
     let inbox = inbox_name(entry.id);
     let remembered =
@@ -160,42 +159,20 @@ pub fn keep_ids_apart() -> Result<(), PgError> {
     .map(drop)
 }
 
-/// Returns the store and the view, which now belong to the source's owner; `(None, None)` for a column.
+/// Returns the store and the view, which belong to the source's owner, and locks them; `(None, None)` for a column.
 fn destination(candidate: &AdoptableVectorizer) -> Result<(Option<Table>, Option<Table>), PgError> {
     let Destination::Table { target_schema, target_table, view_schema, view_name, .. } =
         &candidate.parsed.destination
     else {
         return Ok((None, None));
     };
-    let find = |schema: &str, name: &str| -> Result<Option<Table>, PgError> {
-        let found = old_table::find(schema, name, &['r', 'p', 'v'])?;
-        Ok(found.filter(|table| table.owner == candidate.source.owner))
-    };
-    Ok((find(target_schema, target_table)?, find(view_schema, view_name)?))
-}
-
-/// Changes the owner of the store and the view: our worker writes as the source's owner, but pgai's belong to
-/// the role that created the vectorizer.
-fn give_destination(candidate: &AdoptableVectorizer, owner: &str) -> Result<(), PgError> {
-    let Destination::Table { target_schema, target_table, view_schema, view_name, .. } =
-        &candidate.parsed.destination
-    else {
-        return Ok(());
-    };
-    let kept: [(_, _, &[char]); 2] =
-        [(target_schema, target_table, &['r', 'p']), (view_schema, view_name, &['v'])];
-    for (schema, name, kinds) in kept {
-        let Some(table) = old_table::find(schema, name, kinds)? else { continue };
-        table.hold(pg_sys::AccessExclusiveLock)?;
+    let find = |schema: &str, name: &str, kinds: &[char]| -> Result<Option<Table>, PgError> {
+        let Some(table) = old_table::find(schema, name, kinds)? else { return Ok(None) };
+        table.hold(pg_sys::AccessShareLock)?;
         old_table::require_trusted(&table, &candidate.source)?;
-        if table.owner == candidate.source.owner {
-            continue;
-        }
-
-        pgrx::notice!("changed the owner of {} to {owner}, the owner of the source", table.qualified());
-        table.change_owner(candidate.source.owner)?;
-    }
-    Ok(())
+        Ok(Some(table))
+    };
+    Ok((find(target_schema, target_table, &['r', 'p'])?, find(view_schema, view_name, &['v'])?))
 }
 
 fn pause_as_before(candidate: &AdoptableVectorizer) -> Result<(), PgError> {
@@ -230,32 +207,34 @@ fn copy(
     Ok(copied)
 }
 
-/// Grants access to our queue to the roles that may read pgai's.
+/// Grants the roles that have rights on pgai's queue the same rights on ours. The source, the store and the view stay what they are, and
+/// so do the rights on them.
 fn grant_as_before(candidate: &AdoptableVectorizer, tables: &[&str]) -> Result<(), PgError> {
     let Some(queue) = &candidate.entry.queue else { return Ok(()) };
 
-    let roles = sql::query(
+    let grants = sql::query(
         &format!(
-            "SELECT DISTINCT {GRANTEE}
+            "SELECT {GRANTEE}, pg_catalog.string_agg(DISTINCT a.privilege_type, ', ')
              FROM pg_catalog.pg_class c
              CROSS JOIN pg_catalog.aclexplode(c.relacl) AS a
              LEFT JOIN pg_catalog.pg_roles r ON r.oid = a.grantee
-             WHERE c.oid = $1 AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner"
+             WHERE c.oid = $1 AND a.grantee <> c.relowner
+               AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+             GROUP BY 1 ORDER BY 1"
         ),
         &[queue.oid.into()],
-        |row| row.get::<String>(1),
+        |row| Ok((row.get::<String>(1)?, row.get::<String>(2)?)),
     )?;
-    for role in roles {
-        objects::grant(&role, tables, &candidate.parsed.destination, None, &candidate.source, "ai")?;
+    let tables = tables.join(", ");
+    for (role, rights) in grants {
+        as_user(candidate.source.owner, || {
+            sql::execute(&format!("GRANT {rights} ON {tables} TO {role}"), &[])
+        })?;
         let message = format!(
-            "granted {role} access to the source, the store and the queue of vectorizer \"{}\", as in pgai",
+            "granted {role} {rights} on the queue of vectorizer \"{}\", as on pgai's",
             candidate.entry.name
         );
-        let hint = format!(
-            "To revoke it, run REVOKE ALL ON {}, and on the source and the store, FROM {role}.",
-            tables.join(", ")
-        );
-        tell(message, hint);
+        tell(message, format!("To revoke it, run REVOKE ALL ON {tables} FROM {role}."));
     }
     Ok(())
 }

@@ -35,6 +35,18 @@ pub struct PgaiVectorizer {
 }
 
 impl PgaiVectorizer {
+    /// Errors unless its table of failed keys is the one that pgai makes: others may have made the catalog name any table.
+    pub fn require_failed(&self) -> Result<(), PgError> {
+        let Some(failed) = &self.failed else { return Ok(()) };
+        if failed.name == format!("_vectorizer_q_failed_{}", self.id) {
+            return Ok(());
+        }
+        Err(PgError::new(
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            format!("its table {} is not the one that pgai makes for failed keys", failed.qualified()),
+        ))
+    }
+
     /// Returns the tables of its queue that exist.
     pub fn tables(&self) -> impl Iterator<Item = &Table> {
         self.queue.iter().chain(&self.failed)

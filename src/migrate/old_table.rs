@@ -1,9 +1,8 @@
 //! Checks of tables and views that pgai created for a vectorizer, and of their owners.
 //!
 //! Reading and writing a table runs what its owner has attached to it: triggers, rules, policies, casts,
-//! views. So it is done as the owner of the vectorizer's source, as by our worker later, and only if the
-//! owner of the table has that role's rights anyway. pgai's catalog proves nothing: any role that may use
-//! pgai may write to it.
+//! views. So it is done as the owner of the vectorizer's source, as by our worker later, and only if that is the
+//! owner of the table as well. pgai's catalog proves nothing: any role that may use pgai may write to it.
 
 use pgrx::{PgSqlErrorCode, pg_sys};
 
@@ -11,7 +10,8 @@ use crate::catalog::key::Key;
 use crate::catalog::relation::Relation;
 use crate::catalog::table::Table;
 use crate::pg::error::PgError;
-use crate::pg::identity::{as_user, current_user, is_superuser, may_act_as};
+use crate::pg::identity::{as_user, current_user, may_act_as};
+use crate::pg::roles::role_name;
 use crate::pg::sql::{self, ident};
 
 /// Runs `f` with the rights of a table's owner if the caller has them, else with the caller's own.
@@ -32,27 +32,21 @@ pub fn find(schema: &str, name: &str, kinds: &[char]) -> Result<Option<Table>, P
     Ok(table.filter(|table| kinds.contains(&table.kind)))
 }
 
-/// Errors unless a table belongs to the owner of the source, or to a role that has that owner's rights and is
-/// not a superuser.
+/// Errors unless a table belongs to the owner of the source.
 ///
-/// A superuser has everybody's rights, so any table of a superuser would be accepted, although others can
-/// write to the catalog that names it.
+/// It is not enough that its owner has that role's rights: a superuser has everybody's, and a member of the role need not know
+/// that others, who can write to the catalog, name the table there to get at it.
 pub fn require_trusted(table: &Table, source: &Relation) -> Result<(), PgError> {
-    let superuser = is_superuser(table.owner);
-    if table.owner == source.owner || (!superuser && may_act_as(table.owner, source.owner)) {
+    if table.owner == source.owner {
         return Ok(());
     }
 
-    let name = table.qualified();
+    let (name, owner) = (table.qualified(), role_name(source.owner)?);
     Err(PgError::new(
         PgSqlErrorCode::ERRCODE_INSUFFICIENT_PRIVILEGE,
-        format!(
-            "its table {name} belongs to a superuser or to a role without the rights of the source's owner"
-        ),
+        format!("its table {name} belongs to {}, and its source to {owner}", role_name(table.owner)?),
     )
-    .with_hint(format!(
-        "Check whose it is and, if that is right, run ALTER TABLE {name} OWNER TO the source's owner."
-    )))
+    .with_hint(format!("Check whose it is and, if that is right, run ALTER TABLE {name} OWNER TO {owner}.")))
 }
 
 /// Selects what would run, or be read as well, when a table is read or written.

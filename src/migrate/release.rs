@@ -36,6 +36,8 @@ pub fn release(entry: &PgaiVectorizer, source: &Relation) -> Result<Option<u64>,
         return Err(PgError::raised(format!("vectorizer \"{}\" has another source than in pgai", ours.name)));
     }
     require_its_model(entry, ours.model()?)?;
+    triggers::require_switched_off(entry, source)?;
+    entry.require_failed()?;
     let pending = move_keys(entry, &ours.resolve()?, source)?;
     // Our triggers have the same names as pgai's.
     owned(entry.id)?.drop()?;

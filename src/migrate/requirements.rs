@@ -122,6 +122,7 @@ fn source(entry: &PgaiVectorizer) -> Result<(Relation, Key), PgError> {
 fn queue(entry: &PgaiVectorizer, source: &Relation, key: &Key) -> Result<(), PgError> {
     let Some(queue) = &entry.queue else { return Err(PgError::raised("its queue does not exist")) };
     triggers::require(entry, source)?;
+    entry.require_failed()?;
     for table in [queue].into_iter().chain(&entry.failed) {
         table.hold(pg_sys::AccessShareLock)?;
         old_table::require_trusted(table, source)?;
@@ -165,7 +166,13 @@ fn config_checks(config: &Value, source: &Relation) -> Result<Vec<Result<(), PgE
     Ok(ConfigParts::of_stored(config).results(&columns, source.owner))
 }
 
+/// The largest id that is taken over: those beyond it must suffice for all vectorizers to come.
+const LARGEST_ID: i32 = i32::MAX - (1 << 20);
+
 fn free(entry: &PgaiVectorizer) -> Result<(), PgError> {
+    if entry.id > LARGEST_ID {
+        return Err(PgError::raised(format!("its id {} is greater than {LARGEST_ID}", entry.id)));
+    }
     let look = "SELECT FROM ai.vectorizer WHERE id = $1 OR name::text = $2";
     let taken = as_superuser(|| sql::query(look, &[entry.id.into(), entry.name.clone().into()], |_| Ok(())))?;
     if taken.is_empty() {

@@ -68,6 +68,22 @@ pub fn require(entry: &PgaiVectorizer, source: &Relation) -> Result<(), PgError>
     Err(PgError::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message))
 }
 
+/// Errors unless a trigger of pgai on the source, which was switched off, fills the queue. Its table is emptied before the keys are moved
+/// there, and since the takeover others may have made the catalog name any table.
+pub fn require_switched_off(entry: &PgaiVectorizer, source: &Relation) -> Result<(), PgError> {
+    let [(_, unused), _] = names(entry);
+    if is_pgais(entry, source, &unused)? {
+        return Ok(());
+    }
+    let message = format!(
+        "trigger {} of its source {}, which fills the queue {}, does not exist",
+        ident(&unused),
+        entry.source_name,
+        entry.queue_name
+    );
+    Err(PgError::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message))
+}
+
 /// Selects the owners of the functions that a trigger `$2` of the table `$1` calls, if they insert into the
 /// table `$3`.
 const FILLS: &str = "

@@ -10,7 +10,7 @@ use pgrx::datum::{DatumWithOid, Uuid};
 use pgai_rs_pipeline::search::fusion::{Arm, Fused, fuse};
 
 use super::answer::{self, Answer, InArm, Receiver};
-use super::choosing::{chosen, note_choice};
+use super::choosing::{chosen, most_candidates, note_choice};
 use super::collection::Collection;
 use super::prepared::Search;
 use super::request::Request;
@@ -92,12 +92,13 @@ impl<'a> Arms<'a> {
     /// Searches, and gives the rows that are found to the receiver.
     pub fn run(&self, receiver: &dyn Receiver) -> Result<(), PgError> {
         let mut most = self.depth(self.search.request.k);
+        let limit = most_candidates(self.search.request, most);
         loop {
             let (fused, is_all) = self.fused(most)?;
-            if self.answer(&fused, is_all, receiver)? {
+            if self.answer(&fused, is_all || most >= limit, receiver)? {
                 return Ok(());
             }
-            most = most.saturating_mul(GROWTH);
+            most = most.saturating_mul(GROWTH).min(limit);
         }
     }
 

@@ -8,6 +8,17 @@ use super::statement::column;
 use crate::pg::error::PgError;
 use crate::pg::result::ResultRows;
 
+/// The most chunks among which rows are chosen, and the most if vectors are compared, each of which takes kilobytes. If there are too few
+/// by then, such as of documents of which each has many chunks, they are all that is answered.
+const MOST_CANDIDATES: usize = 50_000;
+const MOST_VECTORS: usize = 10_000;
+
+/// Returns the largest number of chunks that are looked at for a request, of which so many are looked at first.
+pub fn most_candidates(request: &Request, first: usize) -> usize {
+    let most = if request.diversity.is_some() { MOST_VECTORS } else { MOST_CANDIDATES };
+    most.max(first)
+}
+
 /// Returns the indexes of the chosen ones among rows with their scores, which are sorted, the best first.
 pub fn chosen(search: &Search<'_>, rows: &ResultRows, scored: &[(usize, f64)]) -> Vec<usize> {
     let Request { k, per_document, diversity, .. } = *search.request;

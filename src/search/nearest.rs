@@ -3,7 +3,7 @@
 use pgai_rs_pipeline::search::choice::{Candidate, Terms, choose};
 
 use super::answer::{self, Answer, InArm, Receiver};
-use super::choosing::note_choice;
+use super::choosing::{most_candidates, note_choice};
 use super::prepared::Search;
 use super::request::Request;
 use super::statement::column;
@@ -34,10 +34,11 @@ impl<'a> Nearest<'a> {
     pub fn run(&self, receiver: &dyn Receiver) -> Result<(), PgError> {
         let mut way = self.search.first_way();
         let mut limit = self.first_limit();
+        let most = most_candidates(self.search.request, limit);
         let statement = |way, limit, candidates| self.search.statement.rows(way, limit, candidates);
-        let answer = |rows: &ResultRows, are_all| self.answer(rows, are_all, receiver);
+        let answer = |rows: &ResultRows, are_all| self.answer(rows, are_all || rows.len() >= most, receiver);
         while self.search.nearest(&mut way, limit, statement, answer)?.is_none() {
-            limit = limit.saturating_mul(GROWTH);
+            limit = limit.saturating_mul(GROWTH).min(most);
         }
         Ok(())
     }
@@ -52,7 +53,7 @@ impl<'a> Nearest<'a> {
         }
     }
 
-    /// Gives the rows that are chosen to the receiver, if they are enough or there are no more; `None` if it did not.
+    /// Gives the rows that are chosen to the receiver, if they are enough or no more are looked at; `None` if it did not.
     fn answer(
         &self,
         rows: &ResultRows,

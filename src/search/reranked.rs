@@ -9,7 +9,7 @@ use pgrx::datum::{DatumWithOid, Uuid};
 
 use super::answer::{self, Answer, InArm, Receiver};
 use super::arms::{Arms, GROWTH, Key, Standing, rows_by_key};
-use super::choosing::{chosen, note_choice};
+use super::choosing::{chosen, most_candidates, note_choice};
 use super::prepared::Search;
 use super::statement::column;
 use super::steps::Step;
@@ -41,14 +41,15 @@ impl Candidates {
     /// Finds at most so many, as the current user. A chunk without text is none.
     pub fn find(search: &Search<'_>, arms: &Arms<'_>, most: usize) -> Result<Candidates, PgError> {
         let mut looked_for = arms.depth(most);
+        let limit = most_candidates(search.request, looked_for);
         loop {
             let (fused, is_all) = arms.fused(looked_for)?;
             let candidates = Candidates::among(search, &fused, most)?;
-            if candidates.chunks.len() == most || is_all {
+            if candidates.chunks.len() == most || is_all || looked_for >= limit {
                 candidates.note(search, fused.len())?;
                 return Ok(candidates);
             }
-            looked_for = looked_for.saturating_mul(GROWTH);
+            looked_for = looked_for.saturating_mul(GROWTH).min(limit);
         }
     }
 

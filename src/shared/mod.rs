@@ -200,6 +200,11 @@ pub fn slot(database: pg_sys::Oid) -> Option<Slot> {
     .flatten()
 }
 
+/// Returns whether the launcher wants the worker of a database for another one.
+pub fn is_to_leave(database: pg_sys::Oid) -> bool {
+    slot(database).is_some_and(|slot| slot.to_leave)
+}
+
 /// Changes a database's slot, taking a free one if it has none. Returns whether there was one; without
 /// preloading it is always false.
 pub fn update(database: pg_sys::Oid, change: impl FnOnce(&mut Slot)) -> bool {

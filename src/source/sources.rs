@@ -200,6 +200,10 @@ impl ActiveSource {
             if self.entry.requested.is_none() && self.entry.due_in != Some(Duration::ZERO) {
                 return Ok(Turn { more: false, retry_in: self.entry.due_in });
             }
+            // A process that is wanted for another database begins nothing. The next one here does.
+            if shared::is_to_leave(this_database()) {
+                return Ok(Turn::default());
+            }
             self.listing_run = ListingRun::begin(&self.entry, network)?;
             // When it is due next stands in the catalog.
             return Ok(Turn { more: true, retry_in: None });

@@ -244,8 +244,12 @@ fn can_not_start(error: &std::io::Error) {
 /// Returns whether the launcher wants this process for another database and it can leave without losing work.
 /// Documents in flight are completed first, and no new ones are claimed.
 fn leaves_for_another(database: pg_sys::Oid, sources: &Sources) -> bool {
-    let is_asked = shared::slot(database).is_some_and(|slot| slot.to_leave);
-    if !is_asked || sources.is_listing() || index::due::is_building() {
+    if !shared::is_to_leave(database) {
+        return false;
+    }
+    if sources.is_listing() || index::due::is_building() {
+        // It stays for that, and the documents need not wait meanwhile.
+        with_runner(Runner::claim_again);
         return false;
     }
     with_runner(|runner| {

@@ -16,6 +16,8 @@ pub(super) struct KnownDatabase {
     pub(super) worker: Option<DynamicBackgroundWorker>,
     /// The time when that worker was started.
     pub(super) started: Option<Instant>,
+    /// The time at which that worker was asked to leave for another database; `None` if it was not.
+    pub(super) asked: Option<Instant>,
     /// The time since which it waits for a free process; `None` if it does not wait.
     pub(super) waiting_since: Option<Instant>,
     /// The time before which no other one is started, after a failure.
@@ -31,6 +33,7 @@ impl Default for KnownDatabase {
         KnownDatabase {
             worker: None,
             started: None,
+            asked: None,
             waiting_since: None,
             not_before: None,
             backoff: BACKOFF,

@@ -92,21 +92,23 @@ fn start_one(database: pg_sys::Oid, known: &mut KnownDatabase) -> bool {
     };
     known.worker = Some(worker);
     known.started = Some(Instant::now());
+    known.asked = None;
     known.waiting_since = None;
     true
 }
 
-/// Asks workers to leave until `most` are leaving, those first that have run longest.
-fn make_some_leave(known: &HashMap<pg_sys::Oid, KnownDatabase>, most: usize) {
+/// Asks workers to leave until `most` are leaving, those first that have run longest. One that was asked long ago, and has not left, is
+/// not waited for: it may list a bucket or build an index for hours.
+fn make_some_leave(known: &mut HashMap<pg_sys::Oid, KnownDatabase>, most: usize) {
     let mut had_their_turn: Vec<(Instant, pg_sys::Oid)> = Vec::new();
     let mut leaving = 0;
-    for (oid, known) in known {
+    for (oid, known) in known.iter() {
         let (Some(started), true) = (known.started, known.worker.is_some()) else { continue };
         // One that has not looked yet may leave by itself.
         let Some(slot) = shared::slot(*oid).filter(|slot| slot.last_turn != 0) else { continue };
         let turn = if slot.in_flight == 0 { TURN.0 } else { TURN.1 };
         if slot.to_leave {
-            leaving += 1;
+            leaving += usize::from(known.asked.is_none_or(|asked| asked.elapsed() < TURN.1));
         } else if started.elapsed() >= turn {
             had_their_turn.push((started, *oid));
         }
@@ -115,6 +117,7 @@ fn make_some_leave(known: &HashMap<pg_sys::Oid, KnownDatabase>, most: usize) {
     had_their_turn.sort_unstable_by_key(|(started, _)| *started);
     for (_, oid) in had_their_turn.into_iter().take(most.saturating_sub(leaving)) {
         shared::update(oid, |slot| slot.to_leave = true);
+        known.entry(oid).or_default().asked = Some(Instant::now());
         crate::trigger::wake::wake_background_workers(oid);
     }
 }

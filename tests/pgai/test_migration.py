@@ -104,7 +104,7 @@ def test_what_a_superuser_owns_is_given_away_by_hand_alone(cluster_factory, pgai
     # Whoever may write to pgai's catalog may have named them.
     with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState) as refusal:
         move(db)
-    assert "belongs to a superuser" in refusal.value.diag.message_detail
+    assert "belongs to postgres, and its source to alice" in refusal.value.diag.message_detail
     for table in ("document_embedding_store", "document_embedding", "ai._vectorizer_q_1", "ai._vectorizer_q_failed_1"):
         db.sql(f"ALTER TABLE {table} OWNER TO alice")
     move(db)

@@ -133,6 +133,25 @@ def test_a_right_on_the_chunks_that_goes_with_anothers_is_none_on_their_words(do
     assert readers(document) == set()
 
 
+def test_a_right_that_goes_with_what_a_role_owned_is_none_on_the_words(document, roles):
+    """DROP OWNED, as before a role is dropped, takes along what others were granted by it."""
+    [ann, ben] = roles
+    alter(document, HYBRID)
+    document.sql(f"GRANT SELECT ON {STORE} TO {ann} WITH GRANT OPTION")
+    document.sql(f"GRANT SELECT ON {STORE} TO {ben}", user=ann)
+    assert may_read(document, ben)
+    document.sql(f"DROP OWNED BY {ann} CASCADE")
+    assert [may_read(document, reader) for reader in roles] == [False, False]
+
+
+def test_the_last_of_the_rights_on_store_and_view_takes_the_words_along(db, stub, roles):
+    db.sql(PLAIN)
+    vectorizer.create(db, stub.url, search=HYBRID, grant_to=f"ai.grant_to('{roles[0]}')")
+    db.sql(f"REVOKE ALL ON {STORE} FROM {roles[0]}")
+    db.sql(f"REVOKE ALL ON document_embedding FROM {roles[0]}")
+    assert may_read(db, roles[0]) is False
+
+
 def test_who_was_granted_words_beside_the_view_keeps_them(document, roles):
     [ann, ben] = roles
     alter(document, HYBRID)

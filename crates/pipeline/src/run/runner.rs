@@ -213,6 +213,11 @@ impl Runner {
         self.claims = false;
     }
 
+    /// Claims as before.
+    pub fn claim_again(&mut self) {
+        self.claims = true;
+    }
+
     fn receive(&mut self) {
         // Before looking: what is sent from now on wakes the caller again.
         self.wake.heard();
