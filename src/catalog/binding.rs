@@ -223,10 +223,10 @@ pub fn words_may_be_missing(id: i32) -> Result<(), PgError> {
     as_superuser(|| sql::execute(statement, &[id.into()])).map(drop)
 }
 
-/// Returns the query for the current names of the relations of those vectorizers among `$1`, or among all if it is NULL, whose names
+/// Selects the current names of the relations of those vectorizers among `$1`, or among all if it is NULL, whose names
 /// in the catalog are others. A relation that is gone keeps its last name.
-fn changed_names() -> &'static str {
-    "SELECT n.* FROM ai.vectorizer v, LATERAL (
+const CHANGED_NAMES: &str = "
+     SELECT n.* FROM ai.vectorizer v, LATERAL (
          SELECT v.id,
                 coalesce(sn.nspname, v.source_schema) AS source_schema, coalesce(s.relname, v.source_table) AS source_table,
                 coalesce(qn.nspname, v.queue_schema) AS queue_schema, coalesce(q.relname, v.queue_table) AS queue_table,
@@ -246,8 +246,7 @@ fn changed_names() -> &'static str {
        AND ((v.source_schema, v.source_table, v.queue_schema, v.queue_table)
                 IS DISTINCT FROM (n.source_schema, n.source_table, n.queue_schema, n.queue_table)
             OR NOT v.config -> 'destination' @> n.destination
-            OR NOT coalesce(v.config -> 'search', '{}') @> coalesce(n.words, '{}'))"
-}
+            OR NOT coalesce(v.config -> 'search', '{}') @> coalesce(n.words, '{}'))";
 
 /// Writes the current names of the relations of these vectorizers, or of all, into the catalog. Relations are identified by OID; their
 /// names serve people, pgai's clients, and a dump, whose relations are found by them where it is restored. Returns the number of
@@ -260,15 +259,14 @@ pub fn write_names(of: Option<&[i32]>) -> Result<u64, PgError> {
         return Ok(0);
     }
     let update = format!(
-        "WITH changed AS MATERIALIZED ({} FOR NO KEY UPDATE OF v SKIP LOCKED)
+        "WITH changed AS MATERIALIZED ({CHANGED_NAMES} FOR NO KEY UPDATE OF v SKIP LOCKED)
          UPDATE ai.vectorizer v
          SET source_schema = n.source_schema, source_table = n.source_table,
              queue_schema = n.queue_schema, queue_table = n.queue_table,
              config = jsonb_set(v.config, '{{destination}}', v.config -> 'destination' || n.destination)
                       || CASE WHEN n.words IS NULL THEN '{{}}'
                               ELSE jsonb_build_object('search', coalesce(v.config -> 'search', '{{}}') || n.words) END
-         FROM changed n WHERE n.id = v.id",
-        changed_names()
+         FROM changed n WHERE n.id = v.id"
     );
     as_superuser(|| sql::execute(&update, &[of.map(<[i32]>::to_vec).into()]))
 }
@@ -279,7 +277,7 @@ pub fn write_all_names() -> Result<bool, PgError> {
     if !has_bindings() {
         return Ok(true);
     }
-    let look = format!("SELECT NOT EXISTS ({})", changed_names());
+    let look = format!("SELECT NOT EXISTS ({CHANGED_NAMES})");
     let all = as_superuser(|| sql::query_row(&look, &[None::<Vec<i32>>.into()], |row| row.get::<bool>(1)))?;
     Ok(all.unwrap_or(true))
 }

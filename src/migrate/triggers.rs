@@ -56,29 +56,25 @@ fn rename(table: &str, from: &str, to: &str) -> Result<u64, PgError> {
 /// The trigger proves that they belong together: other roles can write to pgai's catalog and make it name the
 /// queue of another vectorizer, with other readers, or any trigger of the source.
 pub fn require(entry: &PgaiVectorizer, source: &Relation) -> Result<(), PgError> {
-    if is_pgais(entry, source, &entry.trigger)? {
-        return Ok(());
-    }
-    let message = format!(
-        "trigger {1} of its source {0}, which fills the queue {2}, does not exist",
-        entry.source_name,
-        ident(&entry.trigger),
-        entry.queue_name
-    );
-    Err(PgError::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message))
+    let [(used, _), _] = names(entry);
+    require_filling(entry, source, &used)
 }
 
 /// Errors unless a trigger of pgai on the source, which was switched off, fills the queue. Its table is emptied before the keys are moved
 /// there, and since the takeover others may have made the catalog name any table.
 pub fn require_switched_off(entry: &PgaiVectorizer, source: &Relation) -> Result<(), PgError> {
     let [(_, unused), _] = names(entry);
-    if is_pgais(entry, source, &unused)? {
+    require_filling(entry, source, &unused)
+}
+
+fn require_filling(entry: &PgaiVectorizer, source: &Relation, trigger: &str) -> Result<(), PgError> {
+    if is_pgais(entry, source, trigger)? {
         return Ok(());
     }
     let message = format!(
-        "trigger {} of its source {}, which fills the queue {}, does not exist",
-        ident(&unused),
+        "trigger {1} of its source {0}, which fills the queue {2}, does not exist",
         entry.source_name,
+        ident(trigger),
         entry.queue_name
     );
     Err(PgError::new(PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, message))

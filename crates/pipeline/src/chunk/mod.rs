@@ -31,7 +31,9 @@ pub use allowance::Allowance;
 pub(crate) use compiled::shared_chunker;
 pub use error::ChunkError;
 pub use piece::Piece;
+#[cfg(test)]
 pub(crate) use sizer::LONGEST_WHITESPACE;
+pub(crate) use sizer::before_blanks;
 
 use crate::config::Chunking;
 

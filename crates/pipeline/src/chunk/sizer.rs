@@ -46,7 +46,7 @@ impl Sizer<'_> {
             return Ok(at_least);
         }
 
-        if text.len() > LONGEST_WHITESPACE && longest_whitespace(text) > LONGEST_WHITESPACE {
+        if before_blanks(text).is_some() {
             return Err(ChunkError::Tokenizer(format!(
                 "it has more than {LONGEST_WHITESPACE} whitespace characters in a row"
             )));
@@ -56,15 +56,23 @@ impl Sizer<'_> {
     }
 }
 
-/// Returns the length of the longest run of whitespace characters.
-fn longest_whitespace(text: &str) -> usize {
-    let mut longest = 0;
-    let mut current = 0;
-    for c in text.chars() {
-        current = if c.is_whitespace() { current + 1 } else { 0 };
-        longest = longest.max(current);
+/// Returns the part of a text before a run of whitespace that the tokenizer can't take; `None` if there is no such run.
+pub(crate) fn before_blanks(text: &str) -> Option<&str> {
+    if text.len() <= LONGEST_WHITESPACE {
+        return None;
     }
-    longest
+    let (mut began, mut length) = (0, 0);
+    for (at, c) in text.char_indices() {
+        if !c.is_whitespace() {
+            (began, length) = (at + c.len_utf8(), 0);
+            continue;
+        }
+        length += 1;
+        if length > LONGEST_WHITESPACE {
+            return Some(&text[..began]);
+        }
+    }
+    None
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::litellm;
-use crate::chunk::LONGEST_WHITESPACE;
+use crate::chunk::before_blanks;
 use crate::config::Embedding;
 
 /// The largest number of tokens of one input, by OpenAI's API reference; pgai cuts at the same.
@@ -66,28 +66,10 @@ fn truncate_for_model<'a>(model: &str, input: &'a str) -> Cow<'a, str> {
     }
 }
 
-/// Returns the part of a text before a run of whitespace that the tokenizer can't take; `None` if there is no such run.
-fn before_blanks(text: &str) -> Option<&str> {
-    if text.len() <= LONGEST_WHITESPACE {
-        return None;
-    }
-    let (mut began, mut length) = (0, 0);
-    for (at, c) in text.char_indices() {
-        if !c.is_whitespace() {
-            (began, length) = (at + c.len_utf8(), 0);
-            continue;
-        }
-        length += 1;
-        if length > LONGEST_WHITESPACE {
-            return Some(&text[..began]);
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chunk::LONGEST_WHITESPACE;
 
     const MODEL: &str = "text-embedding-3-small";
 
