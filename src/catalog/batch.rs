@@ -4,6 +4,8 @@
 //! `ai._vectorizer_backfill` the transactions whose rows may go by batch. All of it may be lost: what is not known is embedded the
 //! ordinary way.
 
+use std::collections::HashSet;
+
 use pgai_rs_pipeline::document::Digest;
 use pgai_rs_pipeline::embed::by_batch::BatchAnswer;
 use pgai_rs_pipeline::usage::Counted;
@@ -17,6 +19,11 @@ use crate::pg::sql::{self, Row};
 
 /// The time for which rows wait if nobody ends their waiting: longer than a batch is ever waited for.
 const LONGEST_WAIT: &str = "30 days";
+
+/// The largest number of batches of a vectorizer, and of all vectorizers of an owner: the worker looks at each of them every
+/// second. A provider takes far fewer within the day after which a batch that was not submitted is given up.
+const MOST_OF_A_VECTORIZER: i64 = 250;
+const MOST_OF_AN_OWNER: i64 = 500;
 
 /// The number of transactions of a vectorizer whose rows may go by batch.
 const MOST_BACKFILLS: usize = 100;
@@ -142,14 +149,12 @@ pub fn all() -> Result<Vec<Batch>, PgError> {
     as_superuser(|| sql::read(&format!("{SELECT} ORDER BY b.id"), &[], batch))
 }
 
-/// Returns the ids of the batches that nobody has locked, such as whoever drops their vectorizer and keeps the transaction open. Must
+/// Returns those of some batches that nobody has locked, such as whoever drops their vectorizer and keeps the transaction open. Must
 /// be called within a transaction.
-pub fn unlocked() -> Result<Vec<i64>, PgError> {
-    if !can_be_kept() {
-        return Ok(Vec::new());
-    }
-    let look = "SELECT b.id FROM ai._vectorizer_batch b FOR SHARE SKIP LOCKED";
-    as_superuser(|| sql::query(look, &[], |row| row.get(1)))
+pub fn unlocked(batches: Vec<i64>) -> Result<HashSet<i64>, PgError> {
+    let look = "SELECT b.id FROM ai._vectorizer_batch b WHERE b.id = ANY ($1) FOR SHARE SKIP LOCKED";
+    let unlocked = as_superuser(|| sql::query(look, &[batches.into()], |row| row.get(1)))?;
+    Ok(unlocked.into_iter().collect())
 }
 
 /// Returns the times by which the rows of a vectorizer's batches are known, in microseconds since 1970. Must be called within a
@@ -241,17 +246,33 @@ pub fn collecting(vectorizer: i32, model: &[u8]) -> Result<Option<Batch>, PgErro
     Ok(as_superuser(|| sql::query(&look, &args, batch))?.into_iter().next())
 }
 
-/// Begins a batch.
-pub fn begin(vectorizer: i32, model: &[u8], counted: Option<&Counted>) -> Result<Batch, PgError> {
+/// Begins a batch. Returns `None` if the vectorizer, or its owner, has as many as are allowed.
+pub fn begin(vectorizer: i32, model: &[u8], counted: Option<&Counted>) -> Result<Option<Batch>, PgError> {
+    let counted = counted.and_then(|counted| serde_json::to_string(counted).ok());
+    if !has_room(vectorizer, counted.clone())? {
+        return Ok(None);
+    }
+
     let id: i64 = sequence::BATCHES.next("int8")?;
     let insert = format!(
         "INSERT INTO ai._vectorizer_batch (id, vectorizer_id, model, counted, opened_at, held_until) OVERRIDING SYSTEM VALUE
          SELECT $3, $1, $2, $4, t, t + interval '{LONGEST_WAIT}' FROM pg_catalog.clock_timestamp() t"
     );
-    let counted = counted.and_then(|counted| serde_json::to_string(counted).ok());
     let args = [vectorizer.into(), model.to_vec().into(), id.into(), counted.into()];
     as_superuser(|| sql::execute(&insert, &args))?;
-    collecting(vectorizer, model)?.ok_or_else(|| PgError::internal("a batch that was begun is not there"))
+    let begun = collecting(vectorizer, model)?;
+    begun.map(Some).ok_or_else(|| PgError::internal("a batch that was begun is not there"))
+}
+
+/// Returns whether a vectorizer, and the owner by whose name its use is counted, may have another batch.
+fn has_room(vectorizer: i32, counted: Option<String>) -> Result<bool, PgError> {
+    let look = format!(
+        "SELECT count(*) FILTER (WHERE b.vectorizer_id = $1) < {MOST_OF_A_VECTORIZER} AND count(*) < {MOST_OF_AN_OWNER}
+         FROM ai._vectorizer_batch b
+         WHERE b.vectorizer_id = $1 OR b.counted::jsonb -> 'owner' = $2::jsonb -> 'owner'"
+    );
+    let args = [vectorizer.into(), counted.into()];
+    Ok(as_superuser(|| sql::query_row(&look, &args, |row| row.get(1)))?.unwrap_or(false))
 }
 
 /// An input that is collected.

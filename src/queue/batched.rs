@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use pgrx::pg_sys;
+
 use pgai_rs_pipeline::document::{self, Digest, digest};
 use pgai_rs_pipeline::embed::by_batch::{MOST_BYTES, MOST_INPUTS, MOST_TOKENS, json_bytes};
 use pgai_rs_pipeline::embed::{estimated_tokens, model_name};
@@ -35,6 +37,16 @@ fn model_of(active: &Active) -> Digest {
     digest(all.unwrap_or_default())
 }
 
+/// A vectorizer as its batches need to know it.
+pub struct Batching {
+    /// It as the pipeline knows it.
+    pub shared: Arc<document::Vectorizer>,
+    /// The digest of its model.
+    pub model: Digest,
+    /// Its owner.
+    pub owner: pg_sys::Oid,
+}
+
 impl SpiQueue {
     /// Returns whether there may be batches.
     pub fn may_have_batches(&self) -> bool {
@@ -48,10 +60,11 @@ impl SpiQueue {
         self.roster.waiting_for_batches(waiting);
     }
 
-    /// Returns a vectorizer as the pipeline knows it, and the digest of its model; `None` if it is not served.
-    pub fn batches_of(&self, id: i32) -> Option<(Arc<document::Vectorizer>, Digest)> {
+    /// Returns a vectorizer that may have batches; `None` if it is not served.
+    pub fn batches_of(&self, id: i32) -> Option<Batching> {
         let active = self.roster.get(id)?;
-        Some((Arc::clone(&active.shared), model_of(active)))
+        let owner = active.vectorizer.owner;
+        Some(Batching { shared: Arc::clone(&active.shared), model: model_of(active), owner })
     }
 
     /// Returns whether the steps of a vectorizer's batches have to wait: it rests, or it is another owner's turn.
@@ -68,11 +81,22 @@ impl SpiQueue {
         }
     }
 
-    /// Sets aside of the budgets what an earlier process has collected, or sent, for a batch, whether or not its vectorizer is served.
-    pub fn set_aside_for(&mut self, batch: &Batch) -> Result<(), PgError> {
-        if batch.state == State::Done || self.batches.reservations.contains_key(&batch.id) {
+    /// Sets aside of the budgets what an earlier process has collected, or sent, for a batch. What was not sent counts only while
+    /// its vectorizer is served: one that is disabled holds no budget of others for what may never be bought.
+    pub fn set_aside_for(&mut self, batch: &Batch, is_served: bool) -> Result<(), PgError> {
+        let is_held = match batch.state {
+            State::Collecting | State::Ready | State::Uploaded => is_served,
+            State::Creating | State::Submitted => true,
+            State::Done => false,
+        };
+        if !is_held {
+            self.batches.reservations.remove(&batch.id);
             return Ok(());
         }
+        if self.batches.reservations.contains_key(&batch.id) {
+            return Ok(());
+        }
+
         let tokens = u64::try_from(batch.tokens).unwrap_or_default();
         let reserved = self.meter_of(batch)?.set_aside(tokens);
         self.batches.reservations.insert(batch.id, reserved.into_iter().collect());
@@ -292,7 +316,7 @@ struct Collection<'a> {
 
 impl Collection<'_> {
     /// Adds the inputs of a document that are in no batch. Returns the batch's id and the time by which its rows are known; `None` if
-    /// they are too many for any.
+    /// they are too many for any, or there are too many batches.
     fn add(&mut self, inquiry: &Inquiry, known: &mut KnownInputs) -> Result<Option<(i64, i64)>, PgError> {
         let inputs = inquiry.digests.iter().zip(inquiry.inputs.iter());
         let new = inputs.filter(|(digest, _)| !known.contains_key(*digest));
@@ -313,14 +337,20 @@ impl Collection<'_> {
             Some(open) => open,
             None => match batch::collecting(self.vectorizer, self.model)? {
                 Some(open) => open,
-                None => batch::begin(self.vectorizer, self.model, self.counted)?,
+                None => match batch::begin(self.vectorizer, self.model, self.counted)? {
+                    Some(begun) => begun,
+                    None => return Ok(None),
+                },
             },
         };
         let with = |has: i64, more: u64| u64::try_from(has).unwrap_or_default().saturating_add(more);
         if !fits(with(open.inputs.into(), count), with(open.bytes, bytes), with(open.tokens, tokens)) {
             batch::write_sizes(&open)?;
             batch::set_state(open.id, State::Ready)?;
-            open = batch::begin(self.vectorizer, self.model, self.counted)?;
+            let Some(begun) = batch::begin(self.vectorizer, self.model, self.counted)? else {
+                return Ok(None);
+            };
+            open = begun;
         }
 
         batch::add(&open, &new)?;

@@ -21,7 +21,7 @@
 
 pub mod active;
 mod adding_words;
-mod batched;
+pub mod batched;
 pub mod conditions;
 pub mod counters;
 pub mod definition;

@@ -1,5 +1,6 @@
 """Existing rows by the provider's batch API: at half the price, within a day, and nothing lost or paid for twice."""
 
+import math
 import os
 import signal
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 from support import egress, vectorizer
+from support.stub import Stub
 from support.wait import eventually, settles
 from support.worker import the_worker, workers
 
@@ -289,6 +291,78 @@ def test_a_disabled_vectorizer_leaves_its_batch_with_the_provider(batching, stub
     db.sql("SELECT ai.enable_vectorizer_schedule(%s)", [number])
     vectorizer.in_step(db, ["id"])
     assert ordinary(stub) == [] and stub.batches.cancelled == []
+
+
+@pytest.fixture
+def aged(batching):
+    """A function that makes all batches older."""
+
+    def age(hours: int) -> None:
+        batching.db.sql(f"""UPDATE ai._vectorizer_batch SET opened_at = opened_at - interval '{hours} hours',
+                                submitted_at = submitted_at - interval '{hours} hours'""")
+
+    return age
+
+
+def test_what_a_disabled_vectorizer_has_with_the_provider_ends_after_its_time(batching, stub, aged):
+    db = batching.db
+    number = vectorizer.create(db, stub.url, **BY_BATCH)
+    submitted(stub)
+    settles(lambda: state(db), [("submitted", 21)])
+    db.sql("SELECT ai.disable_vectorizer_schedule(%s)", [number])
+    aged(27)
+    settles(lambda: state(db), [("done", 21)])
+    db.sql("SELECT ai.enable_vectorizer_schedule(%s)", [number])
+    vectorizer.in_step(db, ["id"])
+    assert set(ordinary(stub)) == set(submitted(stub).inputs)
+
+
+def test_a_disabled_vectorizer_holds_no_budget_for_what_it_has_not_sent(batching, stub, aged):
+    db = batching.db
+    db.sql("CREATE TABLE other (id int PRIMARY KEY, body text)")
+    stub.batches.refuse("POST /v1/files", 503, math.inf)
+    number = vectorizer.create(db, stub.url, **BY_BATCH, enqueue_existing="false")
+    vectorizer.create(db, stub.url, "other")
+    db.sql("SELECT ai.set_budget(100, 'tokens', 'day'); SELECT ai.resync(%d)" % number)
+    settles(lambda: state(db), [("ready", 21)])
+    assert db.value("SELECT tokens FROM ai._vectorizer_batch") > 40
+    db.sql("SELECT ai.disable_vectorizer_schedule(%d)" % number)
+    db.sql("INSERT INTO other VALUES (1, rpad('a row of many words ', 300, 'words '))")
+    settles(lambda: db.value("SELECT count(*) FROM other_embedding_store"), 1)
+    aged(25)
+    settles(lambda: state(db), [("done", 21)])
+
+
+def test_another_server_is_not_told_of_a_batch(batching, stub):
+    db, other = batching.db, Stub()
+    try:
+        batching.cluster.sql(f"ALTER SYSTEM SET pgai_rs.allowed_base_urls = '{stub.url}, {other.url}'")
+        batching.cluster.reload()
+        vectorizer.create(db, stub.url, name="'rows'", **BY_BATCH)
+        batch = submitted(stub)
+        settles(lambda: state(db), [("submitted", 21)])
+        embedding = f"ai.embedding_openai('stub', 8, base_url => '{other.url}')"
+        db.sql(f"SELECT ai.alter_vectorizer('rows', embedding => {embedding})")
+        vectorizer.in_step(db, ["id"])
+        forgotten(db)
+        settles(lambda: (stub.batches.cancelled, stub.batches.deleted), ([batch.id], [batch.input_file]))
+        assert other.batches.log == [] and len(other.requests) > 0
+    finally:
+        other.close()
+
+
+def test_what_is_too_much_for_batches_goes_the_ordinary_way(batching, stub):
+    db = batching.db
+    stub.batches.refuse("POST /v1/files", 503, math.inf)
+    number = vectorizer.create(db, stub.url, **BY_BATCH)
+    settles(lambda: state(db), [("ready", 21)])
+    db.sql("""INSERT INTO ai._vectorizer_batch (vectorizer_id, model, state, held_until, opened_at)
+              SELECT b.vectorizer_id, b.model, 'ready', b.held_until + n * interval '1 second', now()
+              FROM ai._vectorizer_batch b, generate_series(1, 249) n""")
+    db.sql("INSERT INTO document VALUES (11, 'one|of those|that are too many'); SELECT ai.resync(%d)" % number)
+    settles(lambda: db.value("SELECT count(*) FROM document_embedding_store WHERE id = 11"), 3)
+    assert ordinary(stub) == ["of those", "one", "that are too many"]
+    assert db.value("SELECT count(*) FROM ai._vectorizer_batch") == 250
 
 
 def test_no_more_is_collected_than_a_budget_has(batching, stub):

@@ -24,6 +24,11 @@ impl Bill {
         }
     }
 
+    /// Returns whether it is not known how much of the batch was done: it may be going on.
+    pub fn is_unknown(self) -> bool {
+        matches!(self, Bill::AsEstimated)
+    }
+
     /// Returns what is counted for a batch, of whose answers some say what is billed, and so many do not.
     pub fn usage(self, batch: &Batch, billed: u64, unsaid: u64) -> Usage {
         let number = |number: i64| u64::try_from(number).unwrap_or_default();

@@ -40,6 +40,8 @@ pub struct Served<'a> {
     pub batch: &'a Batch,
     /// The vectorizer as it is now.
     pub shared: &'a Arc<document::Vectorizer>,
+    /// True if its model is that of the batch. Of another one, the server may be another's, too.
+    pub is_of_its_model: bool,
     /// The queue.
     pub queue: &'a mut SpiQueue,
     /// The way to the network.
@@ -101,7 +103,8 @@ impl Progress {
         self.pause.begin();
     }
 
-    /// Returns the provider's batch API, by the vectorizer as it is now. Notes what is in the way.
+    /// Returns the provider's batch API, by the vectorizer as it is now, whose model must be that of the batch. Notes what is in the
+    /// way.
     fn server(&mut self, served: &Served<'_>) -> Result<Option<Arc<BatchServer>>, PgError> {
         if let Some((_, server)) = self.server.as_ref().filter(|(known, _)| Arc::ptr_eq(known, served.shared))
         {
@@ -282,19 +285,56 @@ impl Progress {
         self.settle(Some(why), Bill::unheard(served.batch.state), served)
     }
 
-    /// Writes that nothing more comes of a batch, counts what it cost, and has its rows run.
-    fn settle(&mut self, problem: Option<&str>, bill: Bill, served: &mut Served<'_>) -> Result<(), PgError> {
-        // What the provider is told to delete must not be asked for again after a crash.
-        let meter = served.queue.meter_of(served.batch)?;
-        durably(|| transaction(|| batch::settle(served.batch.id, problem)))?;
-        meter.add(bill.usage(served.batch, self.billed, self.unsaid));
-        served.queue.is_billed(served.batch.id);
-        self.pause = Pause::default();
+    /// Gives a batch up whose vectorizer is not served. The provider is told if this process knows how.
+    pub fn expire(
+        &mut self,
+        why: &str,
+        batch: &Batch,
+        queue: &mut SpiQueue,
+        way: &Way<'_>,
+    ) -> Result<(), PgError> {
+        self.task = None;
+        let bill = Bill::unheard(batch.state);
+        self.end(Some(why), bill, batch, queue)?;
+        self.tell_last_server(batch, bill, way);
+        Ok(())
+    }
 
-        if let Some(server) = self.server(served)? {
-            self.tidy(served.batch, matches!(bill, Bill::AsEstimated), server, served.way);
+    /// Ends a batch, and has the provider delete its files.
+    ///
+    /// Ids of files and batches are a server's own. So one of another model is told nothing, which may be a server where others
+    /// have files by those ids; the one that was asked last is.
+    fn settle(&mut self, problem: Option<&str>, bill: Bill, served: &mut Served<'_>) -> Result<(), PgError> {
+        self.end(problem, bill, served.batch, served.queue)?;
+        if !served.is_of_its_model {
+            self.tell_last_server(served.batch, bill, served.way);
+        } else if let Some(server) = self.server(served)? {
+            self.tidy(served.batch, bill.is_unknown(), server, served.way);
         }
         Ok(())
+    }
+
+    /// Writes that nothing more comes of a batch, counts what it cost, and has its rows run.
+    fn end(
+        &mut self,
+        problem: Option<&str>,
+        bill: Bill,
+        batch: &Batch,
+        queue: &mut SpiQueue,
+    ) -> Result<(), PgError> {
+        // What the provider is told to delete must not be asked for again after a crash.
+        let meter = queue.meter_of(batch)?;
+        durably(|| transaction(|| batch::settle(batch.id, problem)))?;
+        meter.add(bill.usage(batch, self.billed, self.unsaid));
+        queue.is_billed(batch.id);
+        self.pause = Pause::default();
+        Ok(())
+    }
+
+    fn tell_last_server(&mut self, batch: &Batch, bill: Bill, way: &Way<'_>) {
+        if let Some((_, server)) = self.server.take() {
+            self.tidy(batch, bill.is_unknown(), server, way);
+        }
     }
 
     /// Has the provider give a batch up, if it is to be cancelled, and delete its files.
@@ -326,9 +366,7 @@ impl Progress {
         let bill = Bill::unheard(batch.state);
         meter.add(bill.usage(batch, 0, 0));
         queue.is_billed(batch.id);
-        if let Some((_, server)) = self.server.take() {
-            self.tidy(batch, matches!(bill, Bill::AsEstimated), server, way);
-        }
+        self.tell_last_server(batch, bill, way);
         Ok(())
     }
 }
