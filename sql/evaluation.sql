@@ -30,8 +30,9 @@ BEGIN
     END IF;
     RETURN format($statement$
     WITH judged AS (
-        -- By their texts, which no cast makes: the types may be others by now than those that were looked at.
-        SELECT format('%%s', q.query) AS query, format('%%s', q.key)::jsonb AS key, max(greatest(%s, 0)) AS grade
+        -- By their texts, which no cast makes: the types may be others by now than those that were looked at. The blanks that
+        -- fill up a char(n) are no part of a question.
+        SELECT rtrim(format('%%s', q.query), ' ') AS query, format('%%s', q.key)::jsonb AS key, max(greatest(%s, 0)) AS grade
         FROM %s AS q
         WHERE q.query IS NOT NULL AND q.key IS NOT NULL
         GROUP BY 1, 2),

@@ -189,11 +189,6 @@ pub(super) fn create(request: VectorizerRequest) -> Result<i32, PgError> {
     let source = asked_source::lock(source)?;
     let dimensions = embedding::dimensions(&parts.embedding)?;
     let key = key::required(source.oid)?;
-    let id = next_id()?;
-    let queue_schema = queue_schema.unwrap_or_else(|| "ai".to_owned());
-    let inbox = queue_table.unwrap_or_else(|| inbox_name(id));
-    require_queue_free(&source, &queue_schema, &inbox, id)?;
-
     let columns = relation::columns(source.oid)?;
     let declared = parts.check(dimensions, &source, &columns)?;
     let destination = &declared.config.destination;
@@ -208,6 +203,12 @@ pub(super) fn create(request: VectorizerRequest) -> Result<i32, PgError> {
     }
     names::require_valid("vectorizer", &name)?;
     quota::require_room_for_vectorizer(source.owner)?;
+    // It comes after what refuses most, for no id is given twice.
+    let id = next_id()?;
+    let queue_schema = queue_schema.unwrap_or_else(|| "ai".to_owned());
+    let inbox = queue_table.unwrap_or_else(|| inbox_name(id));
+    require_queue_free(&source, &queue_schema, &inbox, id)?;
+
     asked::lock_names(destination);
     lock::waiting_briefly(|| hold_names(&source, &key, destination, &queue_schema))?;
     asked::require_free(destination, &source)?;

@@ -85,12 +85,13 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
 }
 
 /// Enters this process in its database's slot, so that it can be told to leave. Returns false, and enters nothing,
-/// if a statement needs the database alone, which found no process to tell while this one was connecting.
+/// if a statement needs the database alone, which found no process to tell while this one was connecting; or if no slot
+/// is free, for nobody could tell it then.
 fn enter(database: pg_sys::Oid) -> bool {
     // SAFETY: reads the clock.
     let now = unsafe { pg_sys::GetCurrentTimestamp() };
     let mut is_kept_away = false;
-    shared::update(database, |slot| {
+    let has_slot = shared::update(database, |slot| {
         is_kept_away = slot.away_until > now;
         if is_kept_away {
             return;
@@ -101,7 +102,18 @@ fn enter(database: pg_sys::Oid) -> bool {
         slot.to_leave = false;
         slot.last_turn = 0;
     });
-    !is_kept_away
+
+    if !has_slot {
+        ErrorReport::new(
+            PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
+            "pgai_rs worker has no room for its database in shared memory",
+            "",
+        )
+        .set_detail("It ends, and is started again later.")
+        .set_hint("Increase max_worker_processes and restart the server.")
+        .report(PgLogLevel::WARNING);
+    }
+    has_slot && !is_kept_away
 }
 
 /// Stops parsers and the network before the memory of the process is freed.

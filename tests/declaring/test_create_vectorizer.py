@@ -220,8 +220,9 @@ def test_a_second_one_needs_names_of_its_own(source):
 
 
 def test_if_not_exists_answers_the_one_there_is(source):
-    first = create(source, name="'mine'")
-    assert create(source, name="'mine'", if_not_exists="true") == first
+    named = {"name": "'mine'", "queue_schema": "'public'", "queue_table": "'queue'"}
+    first = create(source, **named)
+    assert create(source, **named, if_not_exists="true") == first
     assert source.value("SELECT count(*) FROM ai.vectorizer") == 1
 
 

@@ -65,6 +65,13 @@ def test_without_grades_all_are_right_ones(rows):
     assert rows.sql("SELECT ndcg, mrr FROM ai.evaluate_search(1, 'plain')") == [(1, 1)]
 
 
+def test_a_question_ends_with_its_last_word(rows, stub):
+    """A char(n) is filled up with blanks."""
+    rows.sql("CREATE VIEW plain AS SELECT 'row 7'::char(20) AS query, '{\"id\": 7}'::text AS key")
+    rows.sql("SELECT FROM ai.evaluate_search(1, 'plain')")
+    assert stub.embedded == {"row 7": 1}
+
+
 def test_without_questions_there_is_no_measure(rows, stub):
     judge(rows, "row 7", _7=0)
     assert rows.sql(EVALUATE.format(k=10)) == [("vector", 0, None, None, None, None)]

@@ -53,7 +53,7 @@ pub trait Chunker: Send + Sync {
     ///
     /// Those of [`chunk`](Self::chunk).
     fn pieces(&self, text: &str, allowance: Allowance<'_>) -> Result<Vec<Piece>, ChunkError> {
-        Ok(piece::locate(text, self.chunk(text, allowance)?, self.overlap()))
+        piece::locate(text, self.chunk(text, allowance)?, self.overlap(), allowance)
     }
 
     /// Returns the largest number of characters that a chunk repeats of the one before.

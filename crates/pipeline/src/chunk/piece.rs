@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use memchr::memmem;
 
+use super::{Allowance, ChunkError};
+
 /// A chunk, and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
@@ -20,12 +22,22 @@ const LOOKS: usize = 4;
 
 /// Finds chunks in the text that they were cut from, in which each begins after the one before it, and at most
 /// `overlap` characters before its end.
-pub(super) fn locate(text: &str, chunks: Vec<String>, overlap: usize) -> Vec<Piece> {
+///
+/// # Errors
+///
+/// If that takes too long, or is no longer wanted.
+pub(super) fn locate(
+    text: &str,
+    chunks: Vec<String>,
+    overlap: usize,
+    allowance: Allowance<'_>,
+) -> Result<Vec<Piece>, ChunkError> {
     let mut left = text.len().saturating_mul(LOOKS);
     let mut previous = 0..0;
     let mut pieces = Vec::with_capacity(chunks.len());
 
     for chunk in chunks {
+        allowance.check_time()?;
         let from = back(text, previous.end, overlap).max(text.ceil_char_boundary(previous.start + 1));
         let from = if previous.is_empty() { previous.end } else { from };
         // Far enough for the chunk itself after what was stripped before it.
@@ -39,7 +51,7 @@ pub(super) fn locate(text: &str, chunks: Vec<String>, overlap: usize) -> Vec<Pie
         }
         pieces.push(Piece { text: chunk, span });
     }
-    pieces
+    Ok(pieces)
 }
 
 /// Returns the place so many characters before a place.
@@ -52,11 +64,14 @@ fn back(text: &str, place: usize, characters: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
 
     fn spans(text: &str, chunks: &[&str], overlap: usize) -> Vec<Option<Range<usize>>> {
         let chunks = chunks.iter().map(|chunk| (*chunk).to_owned()).collect();
-        locate(text, chunks, overlap).into_iter().map(|piece| piece.span).collect()
+        let pieces = locate(text, chunks, overlap, Allowance::new(1 << 20, 0)).unwrap();
+        pieces.into_iter().map(|piece| piece.span).collect()
     }
 
     #[test]
@@ -71,5 +86,11 @@ mod tests {
         assert_eq!(spans("a, b. c", &["a b", "c"], 0), [None, Some(6..7)]);
         let many = vec!["x"; 1000];
         assert!(spans(&"y".repeat(1000), &many, 0).iter().all(Option::is_none));
+    }
+    #[test]
+    fn looking_for_chunks_ends_when_nobody_waits_for_them() {
+        let stop = AtomicBool::new(true);
+        let allowance = Allowance::new(1 << 20, 0).until_stopped(&stop);
+        assert!(matches!(locate("a b", vec!["a".to_owned()], 0, allowance), Err(ChunkError::Stopped)));
     }
 }

@@ -48,12 +48,13 @@ impl Packing {
         self.layers.is_empty() && self.unknown.is_none()
     }
 
-    /// The content, within these bounds.
+    /// The content, within these bounds. What a layer is unpacked from and what comes out of it are never more together
+    /// than the object and the limit.
     ///
     /// # Errors
     ///
-    /// [`UnpackError`]; its `Broken` also for more layers than [`MOST_LAYERS`], its `Unknown` for what is no text and says to be compressed in a way that is not
-    /// known here.
+    /// [`UnpackError`]; its `Broken` also for more layers than [`MOST_LAYERS`], its `Unknown` for what is no text and says to be
+    /// compressed in a way that is not known here.
     pub(super) fn unpack(&self, packed: Bytes, bounds: UnpackBounds<'_>) -> Result<Bytes, UnpackError> {
         if let Some(word) = &self.unknown
             && !is_text(&packed)
@@ -65,9 +66,11 @@ impl Packing {
             return Err(UnpackError::Broken(format!("it says to be compressed {} times", self.layers.len())));
         }
 
+        let room = bounds.limit.saturating_add(packed.len() as u64);
         let mut content = packed;
         for compression in &self.layers {
-            if let Some(unpacked) = compression.undo(&content, bounds)? {
+            let limit = bounds.limit.min(room.saturating_sub(content.len() as u64));
+            if let Some(unpacked) = compression.undo(&content, UnpackBounds { limit, ..bounds })? {
                 content = unpacked.into();
             }
         }
@@ -212,6 +215,18 @@ mod tests {
         // A frame that asks the decoder to keep a GiB.
         let greedy = b"\x28\xb5\x2f\xfd\x00\xa0\x01\0\0";
         assert_eq!(unpack(greedy, "z.zst", "", 1 << 20), Err(UnpackError::TooLarge));
+    }
+
+    #[test]
+    fn layers_are_never_more_together_than_the_object_and_the_limit() {
+        // Stored as it is, and so hardly smaller than its content.
+        let mut inner = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+        inner.write_all(&vec![0; 1 << 20]).unwrap();
+        let packed = gzip(&inner.finish().unwrap());
+        assert!(packed.len() < 1 << 16);
+
+        assert_eq!(unpack(&packed, "z.gz", "gzip", 3 << 19), Err(UnpackError::TooLarge));
+        assert_eq!(unpack(&packed, "z.gz", "gzip", 5 << 19).map(|content| content.len()), Ok(1 << 20));
     }
 
     #[test]

@@ -86,7 +86,6 @@ fn diverse(candidates: &[Candidate], terms: &Terms, diversity: f64, mut pause: i
     let mut similarities = vec![None::<f64>; candidates.len()];
 
     while chosen.len() < terms.k {
-        pause();
         rest.retain(|index| counts.has_room(&candidates[*index].document));
         let worth = |index: usize| {
             (1.0 - diversity) * candidates[index].score - diversity * similarities[index].unwrap_or(0.0)
@@ -99,6 +98,7 @@ fn diverse(candidates: &[Candidate], terms: &Terms, diversity: f64, mut pause: i
         counts.note(&candidates[next].document);
         rest.retain(|index| *index != next);
         for &index in &rest {
+            pause();
             let similarity = terms.metric.similarity(&candidates[index].vector, &candidates[next].vector);
             if similarity.is_finite() {
                 let known = similarities[index].unwrap_or(similarity);
