@@ -11,7 +11,7 @@ export PG PG_CONFIG DESTDIR SUDO ARGS
 .NOTPARALLEL:
 
 .DEFAULT_GOAL = help
-.PHONY: help all build install package dist demo demo-elsewhere demo-psql clean-demo test test-tools test-pure test-e2e test-matrix test-bare test-packages release release-dry torture fuzz bench lint figures sbom
+.PHONY: help all build install package dist demo demo-elsewhere demo-psql clean-demo test test-tools test-pure test-e2e test-matrix test-bare test-packages release release-dry torture fuzz bench bench-pure lint figures sbom
 
 help: ## This list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
@@ -79,6 +79,9 @@ fuzz: ## Fuzz what reads bytes from outside; needs cargo-fuzz: ARGS='--seconds 6
 
 bench: ## Measure; ARGS goes to the bench
 	@$(DEV) bench
+
+bench-pure: ## Measure the stages that need no server; ARGS is criterion's: '--save-baseline before', '--baseline before'
+	@$(DEV) bench-pure
 
 lint: ## Imports, formatting, clippy, rustdoc, pgspot, and cargo-deny if it is installed
 	@$(DEV) lint

@@ -1,9 +1,10 @@
 """The worker's speed when the model answers after 50 ms.
 
     make bench                  all cases
-    make bench ARGS=rows        one of: rows, documents, pages, waiting, trickle, neighbour, alteration, search, quality,
-                                throttled, outage, poison
-    make bench ARGS='pgai rows' the same with the worker of timescale/pgai, which is fetched first (7 GB)
+    make bench ARGS=table       the README's table, with the worker of timescale/pgai, which is fetched first (7 GB); table.py
+    make bench ARGS=rows        one of: rows, documents, pages, waiting, trickle, neighbour, alteration, chunking, search,
+                                quality, throttled, outage, poison
+    make bench ARGS='pgai rows' the same with pgai's worker beside it
     make bench ARGS=parse       how well the parser reads real documents; see parse.py
 
 Rows: 2,000 rows of one chunk each. Documents: 500 Markdown documents of 8 KB in S3, in chunks of at
@@ -12,6 +13,7 @@ MB). All with vectors of 768 numbers, on a fresh cluster with default settings.
 Waiting: one row at a time, beside a million rows that wait for their next try. Trickle: see trickle.py.
 Neighbour: what the worker takes from other sessions, see neighbour.py.
 Alteration: what a change of the model costs whoever searches meanwhile, see alteration.py.
+Chunking: beside LangChain's, see chunking.py; not among all cases, for the packages of pgai that it fetches.
 Search and quality: see search.py, which takes numbers of chunks, and search_quality.py; not among all cases either, for their
 length.
 Throttled, outage and poison: see faults.py.
@@ -19,7 +21,6 @@ Throttled, outage and poison: see faults.py.
 Timings of shared machines are noisy: compare CPU seconds, and times of one run only.
 """
 
-import os
 import sys
 import threading
 import time
@@ -40,15 +41,25 @@ from support.wait import eventually
 import pages
 import parse
 from alteration import alteration
+from chunking import chunking
 from faults import FAULTS
 from neighbour import neighbour
 from peer_pgai import Pgai
+from process_cpu import cpu_seconds
 from search import search
 from search_quality import quality
+from table import table
 from trickle import trickle
 from waiting import waiting
 
-OTHERS = {"waiting": waiting, "trickle": trickle, "neighbour": neighbour, "alteration": alteration, "quality": quality} | FAULTS
+OTHERS = {
+    "waiting": waiting,
+    "trickle": trickle,
+    "neighbour": neighbour,
+    "alteration": alteration,
+    "chunking": chunking,
+    "quality": quality,
+} | FAULTS
 MODEL_DELAY = 0.05
 DIMENSIONS = 768
 ROWS = 2_000
@@ -109,16 +120,6 @@ class Watch:
         return {"worker": own, "parsers": parsers, "others": sum(sum(both) for both in spent.values())}
 
 
-def cpu_seconds(pid: int) -> tuple[float, float]:
-    """User and system time of a process, and of the children that it has waited for."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0, 0
-    user, system, childrens_user, childrens_system = (int(ticks) / os.sysconf("SC_CLK_TCK") for ticks in fields[11:15])
-    return user + system, childrens_user + childrens_system
-
-
 @dataclass
 class Case:
     """The rows that are embedded: a source with so many of them, and the way in which they come."""
@@ -158,7 +159,7 @@ CASES = {
     ),
 }
 # Cases that are measured only if they are named.
-ON_DEMAND = {"pages", "search", "quality"}
+ON_DEMAND = {"pages", "chunking", "search", "quality", "table"}
 
 
 def ours(case: Case, cluster: Cluster, s3: S3Server) -> None:
@@ -275,7 +276,7 @@ def main() -> None:
     sizes = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
     if chosen[:1] == ["parse"]:
         sys.exit(parse.main(chosen[1:]))
-    names = [*CASES, *OTHERS, "search"]
+    names = [*CASES, *OTHERS, "search", "table"]
     if not set(chosen) <= {"pgai", *names}:
         sys.exit(f"usage: bench.py [pgai] [{'|'.join(names)}] [CHUNKS …], or bench.py parse")
     chosen_names = [name for name in names if name in chosen] or [name for name in names if name not in ON_DEMAND]
@@ -286,7 +287,7 @@ def main() -> None:
         cluster = Cluster(postgres.wanted().ask("bindir"), directory / "bench", env=s3.env | {"OPENAI_API_KEY": "sk-bench"})
         cluster.conf["shared_buffers"] = "128MB"
         try:
-            fill(s3, cases)
+            fill(s3, [*cases, CASES["documents"]] if "table" in chosen else cases)
             cluster.create().start()
             for case in cases:
                 ours(case, cluster, s3)
@@ -295,6 +296,8 @@ def main() -> None:
             for name in chosen_names:
                 if name == "search":
                     search(cluster, sizes)
+                elif name == "table":
+                    table(cluster, s3, *sizes[:1])
                 elif name in OTHERS:
                     OTHERS[name](cluster)
         finally:

@@ -5,12 +5,14 @@ import re
 import resource
 import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pgai_dev import places, python_packages
 
 REQUIREMENTS = Path(__file__).with_name("peer_pgai.txt")
+KEY = {"OPENAI_API_KEY": "sk-bench"}
 
 
 @dataclass
@@ -35,8 +37,18 @@ class Pgai:
     def work(self, db, env: dict[str, str]) -> Run:
         """Lets the worker do what there is to do, once."""
         before, started = _children_cpu(), time.monotonic()
-        self._run("vectorizer", "worker", "-d", self._url(db), "--once", env=env | {"OPENAI_API_KEY": "sk-bench"})
+        self._run("vectorizer", "worker", "-d", self._url(db), "--once", env=env | KEY)
         return Run(time.monotonic() - started, _children_cpu() - before)
+
+    @contextmanager
+    def worker(self, db, env: dict[str, str]):
+        """A worker that looks each second, for as long as this lasts; its process id."""
+        command = [str(self._program), "vectorizer", "worker", "-d", self._url(db), "--poll-interval", "1s"]
+        with subprocess.Popen(command, env=os.environ | env | KEY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as worker:
+            try:
+                yield worker.pid
+            finally:
+                worker.kill()
 
     def _url(self, db) -> str:
         return f"postgresql://postgres@/{db.name}?host={db.cluster.host}&port={db.cluster.port}"

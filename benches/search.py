@@ -12,13 +12,13 @@ A shared machine stretches times, but hardly the CPU that a session takes.
 
 import statistics
 import time
-from pathlib import Path
 
 from support.cluster import Cluster
 from support.stub import Stub
 from support.wait import eventually
 
 from made_up_chunks import DIMENSIONS, Chunks
+from process_cpu import cpu_of
 
 SIZES = [10_000, 100_000]
 QUESTIONS = 40
@@ -136,11 +136,6 @@ def timed(session, pid: int, statement: str, question: dict) -> tuple[float, flo
     cpu, started = cpu_of(pid), time.perf_counter()
     session.execute(statement, question).fetchall()
     return 1000 * (time.perf_counter() - started), cpu_of(pid) - cpu
-
-
-def cpu_of(pid: int) -> float:
-    """Milliseconds that a process has been on a CPU."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e6
 
 
 def tell(kind: str, by_hand: list[tuple[float, float]], ours: list[tuple[float, float]]) -> None:

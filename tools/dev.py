@@ -159,6 +159,10 @@ def bench() -> None:
     become("benches/bench.py", *arguments())
 
 
+def bench_pure() -> None:
+    rust.bench(ready(), arguments())
+
+
 def demo() -> None:
     installed()
     become("demo/demo.py")
@@ -213,7 +217,7 @@ def become(*command: str, cwd=places.ROOT) -> None:
 STEPS = {
     step.__name__.replace("_", "-"): step
     for step in (build, install, make_package, make_dist, env, test_tools, test_pure, test_e2e, test_matrix, test_bare, test_packages)
-    + (release, release_dry, torture, fuzz, bench, demo, demo_elsewhere, demo_psql, clean_demo, lint, figures, sbom)
+    + (release, release_dry, torture, fuzz, bench, bench_pure, demo, demo_elsewhere, demo_psql, clean_demo, lint, figures, sbom)
 }
 
 

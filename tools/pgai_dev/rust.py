@@ -11,6 +11,9 @@ from .postgres import Postgres
 # Where rustup and `cargo install` put programs, whatever PATH says.
 CARGO_HOME = Path(os.environ.get("CARGO_HOME") or "~/.cargo").expanduser()
 
+# The feature without which crates/benches is empty.
+BENCHES = "pgai_rs_benches/criterion"
+
 
 def environment(postgres: Postgres) -> dict[str, str]:
     """Returns what cargo needs to know beyond what is in the environment already."""
@@ -95,13 +98,22 @@ def test(postgres: Postgres, given: str) -> None:
     cargo(postgres, "test", *flags)
 
 
+def bench(postgres: Postgres, given: list[str]) -> None:
+    """Compiles the benches of the pure stages, then runs them with these options of criterion's."""
+    chosen = ["--workspace", *features(postgres), "--features", BENCHES, "--bench", "stages", "--bench", "documents"]
+    step("Building the benches")
+    progress.cargo(["cargo", "bench", *chosen, "--no-run"], log="cargo-bench", env=os.environ | environment(postgres))
+    step("Running them")
+    run(["cargo", "bench", *chosen, "--", *given], cwd=places.ROOT, env=os.environ | environment(postgres))
+
+
 def lint(postgres: Postgres) -> None:
     """Refuses what the continuous integration refuses."""
     env = os.environ | environment(postgres)
     step("Formatting")
     run(["cargo", "fmt", "--all", "--check"], cwd=places.ROOT)
     step("Clippy")
-    cargo(postgres, "clippy", "--all-targets", "--", "--deny=warnings")
+    cargo(postgres, "clippy", "--features", BENCHES, "--all-targets", "--", "--deny=warnings")
     step("Rustdoc")
     # The extension's documentation is its developers': private items are part of it.
     os.environ["RUSTDOCFLAGS"] = "--deny=warnings --allow=rustdoc::private_intra_doc_links"
