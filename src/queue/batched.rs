@@ -8,6 +8,7 @@ use pgrx::pg_sys;
 use pgai_rs_pipeline::document::{self, Digest, digest};
 use pgai_rs_pipeline::embed::by_batch::{MOST_BYTES, MOST_INPUTS, MOST_TOKENS, json_bytes};
 use pgai_rs_pipeline::embed::{estimated_tokens, model_name};
+use pgai_rs_pipeline::failure::Failure;
 use pgai_rs_pipeline::run::{Found, Inquiry};
 use pgai_rs_pipeline::usage::{Counted, Meter};
 use pgai_rs_queue::session::Session;
@@ -81,26 +82,30 @@ impl SpiQueue {
         }
     }
 
-    /// Sets aside of the budgets what an earlier process has collected, or sent, for a batch. What was not sent counts only while
-    /// its vectorizer is served: one that is disabled holds no budget of others for what may never be bought.
-    pub fn set_aside_for(&mut self, batch: &Batch, is_served: bool) -> Result<(), PgError> {
-        let is_held = match batch.state {
-            State::Collecting | State::Ready | State::Uploaded => is_served,
-            State::Creating | State::Submitted => true,
-            State::Done => false,
-        };
-        if !is_held {
+    /// Sets aside of the budgets what a batch takes, if that is not done. What was not sent counts only while its vectorizer is served:
+    /// one that is disabled holds no budget of others for what may never be bought. Returns why it may not be sent, if a budget has
+    /// nothing left for it by now.
+    pub fn set_aside_for(&mut self, batch: &Batch, is_served: bool) -> Result<Option<Failure>, PgError> {
+        let is_to_be_sent = matches!(batch.state, State::Ready | State::Uploaded);
+        if batch.state == State::Done || is_to_be_sent && !is_served {
             self.batches.reservations.remove(&batch.id);
-            return Ok(());
+            return Ok(None);
         }
         if self.batches.reservations.contains_key(&batch.id) {
-            return Ok(());
+            return Ok(None);
         }
 
         let tokens = u64::try_from(batch.tokens).unwrap_or_default();
-        let reserved = self.meter_of(batch)?.set_aside(tokens);
+        let meter = self.meter_of(batch)?;
+        let reserved = match is_to_be_sent {
+            true => match meter.reserve(tokens) {
+                Ok(reserved) => reserved,
+                Err(failure) => return Ok(Some(failure)),
+            },
+            false => meter.set_aside(tokens),
+        };
         self.batches.reservations.insert(batch.id, reserved.into_iter().collect());
-        Ok(())
+        Ok(None)
     }
 
     /// Returns the meter of a batch, which outlives its vectorizer.

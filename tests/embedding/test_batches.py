@@ -325,12 +325,33 @@ def test_a_disabled_vectorizer_holds_no_budget_for_what_it_has_not_sent(batching
     vectorizer.create(db, stub.url, "other")
     db.sql("SELECT ai.set_budget(100, 'tokens', 'day'); SELECT ai.resync(%d)" % number)
     settles(lambda: state(db), [("ready", 21)])
-    assert db.value("SELECT tokens FROM ai._vectorizer_batch") > 40
     db.sql("SELECT ai.disable_vectorizer_schedule(%d)" % number)
-    db.sql("INSERT INTO other VALUES (1, rpad('a row of many words ', 300, 'words '))")
+    # It takes all that is left, and more than would be if the batch were counted.
+    db.sql("INSERT INTO other VALUES (1, rpad('a row of many words ', 440, 'words '))")
     settles(lambda: db.value("SELECT count(*) FROM other_embedding_store"), 1)
+
+    # Nothing of the budget is left for the batch when it is enabled again.
+    stub.batches.refusals.clear()
+    db.sql("SELECT ai.enable_vectorizer_schedule(%d)" % number)
+    problem = "SELECT problem LIKE '%%is used up%%' FROM ai.vectorizer_batches WHERE state = 'ready'"
+    settles(lambda: db.value(problem), True)
+    assert stub.batches.all() == []
+    db.sql("SELECT ai.set_budget(1000, 'tokens', 'day')")
+    stub.batches.finish(submitted(stub))
+    vectorizer.in_step(db, ["id"])
+
+
+def test_what_a_disabled_vectorizer_has_not_sent_is_given_up_after_a_day(batching, stub, aged):
+    db = batching.db
+    stub.batches.refuse("POST /v1/files", 503, math.inf)
+    number = vectorizer.create(db, stub.url, **BY_BATCH)
+    settles(lambda: state(db), [("ready", 21)])
+    db.sql("SELECT ai.disable_vectorizer_schedule(%d)" % number)
     aged(25)
     settles(lambda: state(db), [("done", 21)])
+    db.sql("SELECT ai.enable_vectorizer_schedule(%d)" % number)
+    vectorizer.in_step(db, ["id"])
+    assert stub.batches.all() == [] and len(ordinary(stub)) == 21
 
 
 def test_another_server_is_not_told_of_a_batch(batching, stub):

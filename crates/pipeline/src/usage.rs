@@ -190,8 +190,12 @@ impl Meter {
         }
     }
 
-    /// Sets aside of the budgets what is about to be sent, so many tokens, or refuses if nothing is left.
-    pub(crate) fn reserve(&self, tokens: u64) -> Result<Option<Reserved>, Failure> {
+    /// Sets aside of the budgets what is about to be sent, so many tokens.
+    ///
+    /// # Errors
+    ///
+    /// `budget_exceeded` if one of them has nothing left.
+    pub fn reserve(&self, tokens: u64) -> Result<Option<Reserved>, Failure> {
         match &self.0 {
             Some((ledger, counted)) => ledger.budgets.reserve(counted.payer(), tokens).map(Some),
             None => Ok(None),

@@ -115,10 +115,21 @@ impl Batches {
     fn due<'a>(&mut self, batches: &'a [Batch], all: &All, queue: &mut SpiQueue) -> Vec<&'a Batch> {
         let mut due = Vec::new();
         for batch in batches {
-            if let Err(error) = queue.set_aside_for(batch, all.batching(batch).is_some()) {
-                self.stumbled(batch, queue, &error);
-            } else if self.is_due(batch, all) {
-                due.push(batch);
+            let lacks_budget = match queue.set_aside_for(batch, all.batching(batch).is_some()) {
+                Ok(lacks_budget) => lacks_budget,
+                Err(error) => {
+                    self.stumbled(batch, queue, &error);
+                    continue;
+                }
+            };
+            match lacks_budget.filter(|_| too_late(batch).is_none()) {
+                None if self.is_due(batch, all) => due.push(batch),
+                None => {}
+                Some(failure) => {
+                    if let Err(error) = self.known.entry(batch.id).or_default().waits(batch, &failure) {
+                        self.stumbled(batch, queue, &error);
+                    }
+                }
             }
         }
         if due.is_empty() {
@@ -140,7 +151,9 @@ impl Batches {
         let rests = |progress: &Progress| progress.is_busy() && !progress.has_event();
         match all.batching(batch) {
             Some(batching) => !self.known.get(&batch.id).is_some_and(rests) || is_unwanted(batch, batching),
-            None => batch.vectorizer.is_none() || too_late(batch).is_some(),
+            None => {
+                batch.vectorizer.is_none() || batch.state == State::Collecting || too_late(batch).is_some()
+            }
         }
     }
 
@@ -157,7 +170,14 @@ impl Batches {
         let Some(vectorizer) = batch.vectorizer else { return progress.abandon(batch, queue, way) };
         // It is disabled, or can't be served: what is with the provider stays there, for as long as it may otherwise.
         let Some(batching) = all.batching(batch) else {
-            return too_late(batch).map_or(Ok(()), |why| progress.expire(why, batch, queue, way));
+            return match too_late(batch) {
+                Some(why) => progress.expire(why, batch, queue, way),
+                // It gives back what is set aside for it, which a further input would not know.
+                None if batch.state == State::Collecting => {
+                    transaction(|| batch::set_state(batch.id, State::Ready))
+                }
+                None => Ok(()),
+            };
         };
 
         let is_of_its_model = batch.model == batching.model;

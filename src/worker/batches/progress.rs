@@ -103,6 +103,15 @@ impl Progress {
         self.pause.begin();
     }
 
+    /// Notes what a batch waits for that is not to be sent yet.
+    pub fn waits(&mut self, batch: &Batch, failure: &Failure) -> Result<(), PgError> {
+        if self.is_busy() {
+            return Ok(());
+        }
+        self.pause.begin();
+        transaction(|| batch::set_problem(batch.id, Some(&failure.to_string())))
+    }
+
     /// Returns the provider's batch API, by the vectorizer as it is now, whose model must be that of the batch. Notes what is in the
     /// way.
     fn server(&mut self, served: &Served<'_>) -> Result<Option<Arc<BatchServer>>, PgError> {

@@ -5,13 +5,15 @@ import re
 from pathlib import Path
 
 from pgai_dev import debian, places
-from pgai_dev.console import Failure
+from pgai_dev.console import Failure, say
 from pgai_dev.deb import control, roots
 
 from support.packages.machine import DATABASE, Machine, Watch
 
 HANDBOOK = "# Leave\n\nEverybody has thirty days of leave a year.\n\n# Travel\n\nTrains are paid for.\n"
 PAGE = "<html><body><p>Canteen</p><p>from noon to two</p></body></html>"
+# The most that the image of the extension's files alone may take, in bytes, as it is fetched.
+IMAGE = 20 << 20
 # As the README has it named.
 STORE = "document_embeddings_store"
 # A vectorizer that needs no S3, as a statement of 0.2.0.
@@ -81,6 +83,10 @@ def mounted(machine: Machine, package: Path) -> None:
     Postgres 18 the control file and the scripts cannot lie elsewhere."""
     image, script = "/extensions/pgai_rs", places.ROOT / "containers" / "lay-out.sh"
     machine.root.run("sh", machine.root.take(script), machine.root.take(package), image)
+    size = int(machine.root.run("sh", "-c", f"tar c -C {image} . | gzip | wc -c"))
+    say(f"    {size / 1e6:.1f} MB  to be fetched as the image of the extension's files alone")
+    if size > IMAGE:
+        raise Failure(f"that is more than {IMAGE} bytes")
     moved = machine.files() if int(machine.major) >= 18 else [path for path in machine.files() if "/share/" not in path]
     for path in moved:
         machine.root.run("mv", path, f"{path}.away")
