@@ -322,19 +322,21 @@ def test_a_disabled_vectorizer_holds_no_budget_for_what_it_has_not_sent(batching
     db.sql("CREATE TABLE other (id int PRIMARY KEY, body text)")
     stub.batches.refuse("POST /v1/files", 503, math.inf)
     number = vectorizer.create(db, stub.url, **BY_BATCH, enqueue_existing="false")
-    vectorizer.create(db, stub.url, "other")
-    db.sql("SELECT ai.set_budget(100, 'tokens', 'day'); SELECT ai.resync(%d)" % number)
+    vectorizer.create(db, stub.url, "other", name="'others'")
+    db.sql("SELECT ai.set_budget(1000, 'tokens', 'day'); SELECT ai.resync(%d)" % number)
     settles(lambda: state(db), [("ready", 21)])
-    db.sql("SELECT ai.disable_vectorizer_schedule(%d)" % number)
-    # It takes all that is left, and more than would be if the batch were counted.
+    # All of it is set aside for the batch; the row takes all of it as well.
+    db.sql("SELECT ai.set_budget(tokens, 'tokens', 'day') FROM ai._vectorizer_batch")
     db.sql("INSERT INTO other VALUES (1, rpad('a row of many words ', 440, 'words '))")
+    settles(lambda: db.value("SELECT state FROM ai.vectorizer_health WHERE name = 'others'"), "at_limit")
+    db.sql("SELECT ai.disable_vectorizer_schedule(%d)" % number)
     settles(lambda: db.value("SELECT count(*) FROM other_embedding_store"), 1)
 
     # Nothing of the budget is left for the batch when it is enabled again.
     stub.batches.refusals.clear()
     db.sql("SELECT ai.enable_vectorizer_schedule(%d)" % number)
-    problem = "SELECT problem LIKE '%%is used up%%' FROM ai.vectorizer_batches WHERE state = 'ready'"
-    settles(lambda: db.value(problem), True)
+    problem = "SELECT state, problem LIKE '%is used up%' FROM ai.vectorizer_batches"
+    settles(lambda: db.sql(problem), [("ready", True)])
     assert stub.batches.all() == []
     db.sql("SELECT ai.set_budget(1000, 'tokens', 'day')")
     stub.batches.finish(submitted(stub))
