@@ -28,6 +28,9 @@ class Pgai:
         what = "Setting up pgai and what its worker drags in (torch among it), for the comparison"
         python = python_packages.environment(places.CACHE / "venv-pgai", REQUIREMENTS, what)
         self._program = python.with_name("pgai")
+        # The tokenizer's table, which it would fetch from the network although it brings it.
+        [table] = python.parents[1].glob("lib/python*/site-packages/pgai/vectorizer/tiktoken_cache")
+        self._env = os.environ | {"TIKTOKEN_CACHE_DIR": str(table)}
         self.version = re.search(r"version (\S+)", self._run("--version"))[1]
 
     def install(self, db) -> None:
@@ -44,7 +47,7 @@ class Pgai:
     def worker(self, db, env: dict[str, str]):
         """A worker that looks each second, for as long as this lasts; its process id."""
         command = [str(self._program), "vectorizer", "worker", "-d", self._url(db), "--poll-interval", "1s"]
-        with subprocess.Popen(command, env=os.environ | env | KEY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as worker:
+        with subprocess.Popen(command, env=self._env | env | KEY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as worker:
             try:
                 yield worker.pid
             finally:
@@ -54,9 +57,8 @@ class Pgai:
         return f"postgresql://postgres@/{db.name}?host={db.cluster.host}&port={db.cluster.port}"
 
     def _run(self, *arguments: str, env: dict[str, str] | None = None) -> str:
-        # It fetches its tokenizer's table from the network, unless TIKTOKEN_CACHE_DIR has it.
         done = subprocess.run(
-            [str(self._program), *arguments], env=os.environ | (env or {}), capture_output=True, text=True, timeout=600
+            [str(self._program), *arguments], env=self._env | (env or {}), capture_output=True, text=True, timeout=600
         )
         if done.returncode:
             raise SystemExit(f"pgai {arguments[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
