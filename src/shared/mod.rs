@@ -55,6 +55,11 @@ pub fn init() {
     }
 }
 
+/// Returns whether there is memory to share: the library was preloaded.
+pub fn is_there() -> bool {
+    !TABLE.load(Ordering::Relaxed).is_null()
+}
+
 /// Returns the number of slots: one for each process that can run, whatever the number of databases.
 fn length() -> usize {
     // SAFETY: reads a setting that is fixed before shared memory is made.

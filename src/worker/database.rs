@@ -86,7 +86,7 @@ pub unsafe extern "C-unwind" fn pgai_rs_worker_main(argument: pg_sys::Datum) {
 
 /// Enters this process in its database's slot, so that it can be told to leave. Returns false, and enters nothing,
 /// if a statement needs the database alone, which found no process to tell while this one was connecting; or if no slot
-/// is free, for nobody could tell it then.
+/// is free, for nobody could tell it then. Without preloading there are no slots, and nobody tells.
 fn enter(database: pg_sys::Oid) -> bool {
     // SAFETY: reads the clock.
     let now = unsafe { pg_sys::GetCurrentTimestamp() };
@@ -103,7 +103,8 @@ fn enter(database: pg_sys::Oid) -> bool {
         slot.last_turn = 0;
     });
 
-    if !has_slot {
+    let lacks_slot = !has_slot && shared::is_there();
+    if lacks_slot {
         ErrorReport::new(
             PgSqlErrorCode::ERRCODE_CONFIGURATION_LIMIT_EXCEEDED,
             "pgai_rs worker has no room for its database in shared memory",
@@ -113,7 +114,7 @@ fn enter(database: pg_sys::Oid) -> bool {
         .set_hint("Increase max_worker_processes and restart the server.")
         .report(PgLogLevel::WARNING);
     }
-    has_slot && !is_kept_away
+    !lacks_slot && !is_kept_away
 }
 
 /// Stops parsers and the network before the memory of the process is freed.

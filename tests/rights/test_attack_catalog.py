@@ -61,8 +61,9 @@ def test_who_may_write_all_data_has_no_number_given_twice(db, alice, mallory):
     assert db.value("SELECT count(*) FROM ai.s3_source") == 3
     # What Postgres itself says of a sequence at its end names it.
     mallory.sql("SELECT setval('ai.vectorizer_id_seq', 2147483647)")
+    alice.sql("CREATE TABLE alice.last (id int PRIMARY KEY, body text)")
     with pytest.raises(psycopg.errors.SequenceGeneratorLimitExceeded, match="vectorizer_id_seq"):
-        vectorizer.create(db, "", "alice.another_0", user=alice.name, embedding="ai.embedding_openai('text-embedding-3-small', 8)")
+        vectorizer.create(db, "", "alice.last", user=alice.name, embedding="ai.embedding_openai('text-embedding-3-small', 8)")
 
 
 def test_an_administrator_clears_errors(db, alice, mallory):
