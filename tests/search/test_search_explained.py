@@ -128,6 +128,18 @@ def test_what_the_least_score_and_documents_leave(rows):
     assert [(step["rows"], step.get("detail")) for step in steps if step["step"] == "choose"] == [(1, {"too_few": True}), (2, None)]
 
 
+@pytest.mark.parametrize(("choice", "most"), [("per_document => 1", 50_000), ("per_document => 1, diversity => 0.5", 10_000)])
+def test_rows_are_chosen_among_so_many_chunks_at_most(db, stub, choice, most):
+    """Each takes memory of the session, and here all but one of the nearest are of one document."""
+    declare(db, stub, rows=2)
+    db.sql(f"""INSERT INTO {STORE} (id, chunk_seq, chunk, embedding)
+               SELECT 1, n, 'row 1', embedding FROM {STORE}, generate_series(1, {most}) n WHERE id = 1""")
+    db.sql(f"VACUUM ANALYZE {STORE}")
+    steps = explained(db, f"'rows', 'row 1', 2, {choice}")
+    assert max(step["candidates"] for step in steps if step["step"] == "choose") == most
+    assert db.sql(f"SELECT key ->> 'id' FROM ai.search('rows', 'row 1', 2, {choice})") == [("1",)]
+
+
 def test_a_filter_holds_in_each_arm(hybrid):
     steps = explained(hybrid, "'rows', 'row 7', filter => 'kind = $1', filter_args => ARRAY['1']")
     assert [the(name, steps)["rows"] for name in ("vector", "text", "fusion", "choose")] == [10, 10, 10, 10]
