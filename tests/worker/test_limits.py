@@ -178,6 +178,26 @@ def test_databases_wait_for_a_process_and_the_log_says_so_once(cluster_factory, 
     assert len(said) == 1, said
 
 
+def test_a_database_whose_model_does_not_answer_gives_its_process_to_another(cluster_factory, stub):
+    # One process for two databases.
+    conf = {"max_worker_processes": "3", "pgai_rs.poll_interval": "200ms", "pgai_rs.embedding_timeout": "5s"}
+    cluster = cluster_factory(conf=conf)
+    waiting, other = (cluster.create_database(name) for name in ("waiting", "other"))
+    answers = Stub()
+    try:
+        for db, model in ((waiting, stub), (other, answers)):
+            db.sql("CREATE EXTENSION pgai_rs CASCADE; CREATE TABLE document (id int PRIMARY KEY, body text)")
+            vectorizer.create(db, model.url)
+        with stub.held():
+            waiting.sql("INSERT INTO document VALUES (1, 'a')")
+            eventually(lambda: stub.waiting, what="a request that is not answered")
+            other.sql("INSERT INTO document VALUES (1, 'b')")
+            vectorizer.in_step(other, ["id"])
+        vectorizer.in_step(waiting, ["id"])
+    finally:
+        answers.close()
+
+
 def test_more_databases_than_slots(cluster_factory, stub):
     # A slot for each process and 64 more: databases without the extension must not take them all.
     cluster = cluster_factory(conf={"max_worker_processes": "6"})
